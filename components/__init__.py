@@ -1,0 +1,1 @@
+"""Components: each file is one plug-in, or a small family of them."""

@@ -1,0 +1,242 @@
+"""The contract of a component: what it is, what it may cost, and how to build it.
+
+A plug-in is one file in `components/` that holds one or more `Component` objects; the registry
+finds it. `build(**params)` returns the working part, whose shape depends on the kind:
+
+    model      -> LanguageModel                              (paragent.runtime.model)
+    reasoning  -> async (chat, question) -> Answer
+    planning   -> async (chat, question, solve) -> Answer    `solve` is the agent's reasoning
+    guard      -> async (chat, question, solve) -> Answer    `solve` is planning over reasoning
+    memory     -> async (context, question) -> str           a block put before the question
+    tool       -> Tool
+    topology   -> async (team, question) -> Answer
+
+A part never sees a model, a price, a cache or a budget: it talks through its `Chat`, which counts
+and bounds what it does. It must be a pure function of what it is given: no global state, no clock,
+no randomness of its own (`sample` numbers give different draws of a model).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar, get_args
+
+from paragent.design import Param
+
+Kind = Literal[
+    "model", "reasoning", "planning", "memory", "tool", "guard", "topology", "subagent"
+]
+T = TypeVar("T")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per million tokens and per call; None is unknown, which is not free."""
+
+    usd_per_mtok_in: float | None = None
+    usd_per_mtok_out: float | None = None
+    usd_per_mtok_cached: float | None = None  # None: cached input costs as other input
+    usd_per_call: float = 0.0
+
+    def usd(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float | None:
+        """Dollars of one call, or None where a needed price is unknown."""
+        if self.usd_per_mtok_in is None or self.usd_per_mtok_out is None:
+            return None
+        cached = self.usd_per_mtok_cached
+        if cached is None:
+            cached = self.usd_per_mtok_in
+        fresh = prompt_tokens - cached_tokens
+        tokens = fresh * self.usd_per_mtok_in + cached_tokens * cached
+        return self.usd_per_call + (tokens + completion_tokens * self.usd_per_mtok_out) / 1e6
+
+
+def _one_call(params: Mapping[str, Param], inner: Sequence[int]) -> int:
+    return sum(inner) if inner else 1
+
+
+@dataclass(frozen=True)
+class Component:
+    """One building block.
+
+    `params` maps a parameter to its legal values, the first being the default. `calls(params,
+    inner)` is the worst-case number of model calls of one run, where `inner` holds the bounds of
+    what the part wraps: nothing for reasoning, [reasoning] for planning, [planned] for a guard,
+    [lead?, *members] for a topology. `requires`/`provides` are tags checked inside one agent (or
+    one team): a tool may require "steps", which chain of thought provides.
+    `members` is the legal (lowest, highest) number of members of a topology, `lead` whether it
+    has a lead agent. `paper` is the source with its section; bump `version` whenever the same
+    parameters would give other answers.
+    """
+
+    name: str
+    kind: Kind
+    summary: str
+    build: Callable[..., Any] = field(repr=False, compare=False)
+    params: Mapping[str, tuple[Param, ...]] = field(default_factory=dict, hash=False)
+    calls: Callable[[Mapping[str, Param], Sequence[int]], int] = field(
+        default=_one_call, repr=False, compare=False
+    )
+    requires: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    price: Price | None = None
+    members: tuple[int, int] = (2, 3)
+    lead: bool = False
+    paper: str = ""
+    version: str = "1"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"component {self.name!r}: kind {self.kind!r} is none of {KINDS}")
+        for key, values in self.params.items():
+            if not values:
+                raise ValueError(f"component {self.name!r}: parameter {key!r} has no legal value")
+
+    @property
+    def defaults(self) -> dict[str, Param]:
+        """Every parameter at its default."""
+        return {key: values[0] for key, values in self.params.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent or a team says.
+
+    `text` is the final answer alone, `full` all that was said for it, `confidence` the model's
+    own geometric mean probability per token in (0, 1], or None where it gave none.
+    """
+
+    text: str
+    full: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A solved task that a memory may show: never one of the tasks being measured."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What surrounds a task and may be looked up: the benchmark's notes and worked examples."""
+
+    notes: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function a model may call.
+
+    `call` takes the arguments as one text and returns the result as text; what it raises becomes
+    an error the model sees. `instruction` is the clause put into the system text for models that
+    use tools by writing, `pattern` what they write: `<<…>>`. `schema` is the JSON schema of the
+    arguments for models with native tool calling; their arguments are joined by `argument`.
+    """
+
+    name: str
+    description: str
+    call: Callable[[str], str]
+    instruction: str
+    native_instruction: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    argument: str = "expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of a model to `Chat.ask`. `confidence` as in `Answer`."""
+
+    text: str
+    confidence: float | None = None
+
+
+class Chat(Protocol):
+    """An agent's line to its own model; role, memory and tools are added on the way."""
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether the agent has tools (an instruction with `{tools}` then names them)."""
+
+    async def ask(
+        self,
+        instruction: str,
+        question: str,
+        *,
+        temperature: float = 0.0,
+        sample: int = 0,
+        max_tokens: int | None = None,
+        tools: bool = True,
+        memory: bool = True,
+    ) -> Reply:
+        """One model call (more where tools are used by turns).
+
+        `instruction` is the system text; `{tools}` in it becomes the tools' clause or nothing.
+        Different `sample` numbers are independent draws at a temperature above 0.
+        Raises `CallFailure` when the call failed for good and `CapReached` at a cap; a component
+        lets both pass.
+        """
+
+
+Solve = Callable[[str], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a team: `await member.solve(question)`; `name` is told to a lead."""
+
+    name: str
+    solve: Solve
+
+
+@dataclass(frozen=True)
+class TeamView:
+    """What a topology sees: its members, and the line of its lead (None where it has none)."""
+
+    members: tuple[Member, ...]
+    lead: Chat | None = None
+
+
+#: Seconds of model time on the current chain of one task; `together` joins chains by their maximum.
+chain_clock: ContextVar[float] = ContextVar("chain_clock", default=0.0)
+
+
+async def together(jobs: Sequence[Awaitable[T]]) -> list[T]:
+    """Run independent steps at the same time; the task's latency grows by the slowest only.
+
+    The first exception cancels the others and is raised.
+    """
+
+    async def run(job: Awaitable[T]) -> tuple[T, float]:
+        return await job, chain_clock.get()
+
+    tasks = [asyncio.ensure_future(run(job)) for job in jobs]
+    try:
+        done = await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    if done:
+        chain_clock.set(max(clock for _, clock in done))
+    return [result for result, _ in done]
+
+
+ANSWER_MARK = "Answer:"
+
+
+def final_answer(text: str) -> str:
+    """The part after the last "Answer:", or the last non-empty line; stripped, one line."""
+    head, mark, tail = text.rpartition(ANSWER_MARK)
+    if mark:
+        lines = tail.strip().splitlines()
+        return lines[0].strip() if lines else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,145 @@
+"""Where plug-ins are found: a file in a folder, an entry point, or one call of `register`.
+
+`components`, `searchers` and `benchmarks` are the three registries. Each imports its folder on
+first use (never at import of paragent) and takes every object of its type that a module holds at
+top level, alone or in a tuple. Other packages enter through the entry-point groups
+`paragent.components`, `paragent.search` and `paragent.benchmarks`, whose targets are such
+objects or modules that hold them. A name taken twice is an error, unless it is the same object.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from paragent.component import Component, Kind
+from paragent.errors import ParagentError, UnknownName
+
+if TYPE_CHECKING:
+    from paragent.benchmark import Benchmark
+    from paragent.searcher import Searcher
+
+
+class Named(Protocol):
+    """Anything that can be registered."""
+
+    @property
+    def name(self) -> str:
+        """The name it is found by."""
+
+
+@dataclass(frozen=True)
+class SearcherPlugin:
+    """A searcher in the registry.
+
+    `make(space, seed=…, cost=…, **options)` returns a fresh `Searcher`; `options` maps each
+    option to its default. `cost` is the unit of the second objective (`outcome.CostName`).
+    """
+
+    name: str
+    summary: str
+    make: Callable[..., Searcher] = field(repr=False)
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    paper: str = ""
+    version: str = "1"
+
+
+@dataclass(frozen=True)
+class BenchmarkPlugin:
+    """A benchmark in the registry; `load(**options)` returns the `Benchmark`."""
+
+    name: str
+    summary: str
+    load: Callable[..., Benchmark] = field(repr=False)
+    source: str = ""
+    licence: str = ""
+    version: str = "1"
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Registry(Generic[T]):
+    """Names to plug-ins of one type; iteration is in sorted order of names."""
+
+    def __init__(self, kind: str, type_: type[T], package: str) -> None:
+        self.kind, self._type, self._package = kind, type_, package
+        self._items: dict[str, T] = {}
+        self._loaded = False
+
+    def register(self, item: T, *, replace: bool = False) -> T:
+        """Add one plug-in; returns it, so that it can be used as a decorator's last step."""
+        known = self._items.get(item.name)
+        if known is not None and known is not item and not replace:
+            raise ParagentError(f"two {self.kind}s are called {item.name!r}")
+        self._items[item.name] = item
+        return item
+
+    def unregister(self, name: str) -> None:
+        """Remove a plug-in (for notebooks and tests)."""
+        self.load()
+        self._items.pop(name, None)
+
+    def load(self) -> None:
+        """Import the folder and the entry points, once."""
+        if self._loaded:
+            return
+        self._loaded = True
+        package = importlib.import_module(self._package)
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda i: i.name):
+            self._take(importlib.import_module(f"{self._package}.{info.name}"))
+        for point in entry_points(group=self._package):
+            self._take(point.load())
+
+    def _take(self, found: object) -> None:
+        if isinstance(found, self._type):
+            self.register(found)
+        elif isinstance(found, ModuleType):
+            for value in vars(found).values():
+                if isinstance(value, self._type | tuple):
+                    self._take(value)
+        elif isinstance(found, tuple):
+            for value in found:
+                if isinstance(value, self._type):
+                    self.register(value)
+
+    def __getitem__(self, name: str) -> T:
+        self.load()
+        if name not in self._items:
+            raise UnknownName(self.kind, name, self._items)
+        return self._items[name]
+
+    def __contains__(self, name: object) -> bool:
+        self.load()
+        return name in self._items
+
+    def __iter__(self) -> Iterator[T]:
+        self.load()
+        return iter([self._items[name] for name in sorted(self._items)])
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        self.load()
+        return tuple(sorted(self._items))
+
+
+components: Registry[Component] = Registry("component", Component, "paragent.components")
+searchers: Registry[SearcherPlugin] = Registry("searcher", SearcherPlugin, "paragent.search")
+benchmarks: Registry[BenchmarkPlugin] = Registry(
+    "benchmark", BenchmarkPlugin, "paragent.benchmarks"
+)
+
+
+def component_of(kind: Kind, name: str, where: str = "") -> Component:
+    """The component of that kind and name; the nearest name is sought among its kind only."""
+    if name in components and components[name].kind == kind:
+        return components[name]
+    known = [c.name for c in components if c.kind == kind]
+    if kind != "reasoning":
+        known.append("none")
+    raise UnknownName(kind, name, known, where)

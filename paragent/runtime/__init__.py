@@ -1,0 +1,1 @@
+"""Between components and models: calls, budget, cache, limits."""

@@ -1,0 +1,92 @@
+"""The contract of a searcher: `ask` for proposals, `tell` an evaluation. It runs nothing itself.
+
+A searcher sees a Space and Evaluations, no benchmark, no model, no store. Same seed and same tells
+give the same asks, in any process. `tell` comes in the order of the proposals; an evaluation may
+hold failed or pruned tasks, and one with no measured task must teach the searcher nothing but that
+(it is not a zero).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from paragent.design import Design
+from paragent.outcome import Evaluation, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A design to run, on how many tasks (None: the run's default), and for what purpose."""
+
+    design: Design
+    tasks: int | None = None
+    purpose: Purpose = "search-eval"
+    by: str = ""
+
+
+class Searcher(Protocol):
+    """Who proposes."""
+
+    def ask(self, n: int) -> Sequence[Proposal]:
+        """Up to `n` proposals; fewer when the space is exhausted, none to stop.
+
+        Never a design that it has asked for before with the same purpose.
+        """
+
+    def tell(self, evaluation: Evaluation) -> None:
+        """What came of one proposal (or of a design another searcher proposed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One choice in the top-down construction of a design.
+
+    `name` is the same in every design where the same question is put (e.g. `root.0.model`);
+    `options` are texts, in a fixed order.
+    """
+
+    name: str
+    options: tuple[str, ...]
+
+
+#: A partial design: the options chosen so far, in the order of the decisions.
+Partial = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Worst case of one task: model calls, and dollars (None where a price is unknown)."""
+
+    calls: int
+    usd: float | None
+
+
+class Space(Protocol):
+    """Which designs are legal, and how to move among them. All methods are pure."""
+
+    def next(self, partial: Partial) -> Decision | None:
+        """The decision that follows a partial design; None when it is complete."""
+
+    def build(self, partial: Partial) -> Design:
+        """The design of a complete sequence of choices."""
+
+    def sample(self, rng: random.Random) -> Design:
+        """A legal design: uniform over the options of every decision, top down."""
+
+    def edits(self, design: Design) -> Sequence[Design]:
+        """All legal designs one edit away, without doubles, in a fixed order."""
+
+    def recombine(self, one: Design, other: Design, rng: random.Random) -> Design:
+        """`one` with a part or a subtree of `other` in the same place; legal."""
+
+    def check(self, design: Design) -> list[str]:
+        """Why a design is not legal, each reason with its path; empty where it is."""
+
+    def features(self, design: Design) -> Mapping[str, float]:
+        """A named vector for learners; absent names are 0."""
+
+    def bounds(self, design: Design) -> Bounds:
+        """Worst case of one task."""

@@ -1,0 +1,1 @@
+"""Searchers: each file is one plug-in."""
