@@ -297,11 +297,12 @@ def _node_from_data(data: object, path: str) -> Node:
     members = body.get("members")
     if not isinstance(members, Sequence) or isinstance(members, str) or not members:
         raise InvalidDesign(f"{path}.members", "a team needs a list of at least one member")
-    lead = None
+    lead: Agent | None = None
     if body.get("lead") is not None:
-        lead = _node_from_data(body["lead"], f"{path}.lead")
-        if not isinstance(lead, Agent):
+        node = _node_from_data(body["lead"], f"{path}.lead")
+        if not isinstance(node, Agent):
             raise InvalidDesign(f"{path}.lead", "a lead is an agent, not a team")
+        lead = node
     return Team(
         _part_from_data(body["topology"], f"{path}.topology"),
         tuple(_node_from_data(m, f"{path}.members[{i}]") for i, m in enumerate(members)),
