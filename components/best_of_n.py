@@ -1,0 +1,41 @@
+"""Sample several chains of thought and keep the one the model itself finds most probable.
+
+The verifier is the geometric mean token probability of the model's own reply (Kadavath et al. 2022
+show that such self-assessment is informative). Where a model gives no log-probabilities the
+first sample stands.
+
+Model calls: n. Provides "steps".
+"""
+
+from __future__ import annotations
+
+from paragent.ballot import most_confident
+from paragent.component import Answer, Chat, Component, final_answer, together
+from paragent.components.chain_of_thought import INSTRUCTION
+
+
+def build(n: int, temperature: float) -> object:
+    """A solver that draws `n` chains at `temperature`; the first one is greedy."""
+
+    async def solve(chat: Chat, question: str) -> Answer:
+        replies = await together(
+            [
+                chat.ask(INSTRUCTION, question, temperature=temperature if i else 0.0, sample=i)
+                for i in range(n)
+            ]
+        )
+        return most_confident([Answer(final_answer(r.text), r.text, r.confidence) for r in replies])
+
+    return solve
+
+
+BEST_OF_N = Component(
+    name="best_of_n",
+    kind="reasoning",
+    summary="samples several chains of thought and keeps the most probable one",
+    build=build,
+    params={"n": (3, 5), "temperature": (0.5,)},
+    calls=lambda params, inner: int(params["n"]),
+    provides=("steps",),
+    paper="Kadavath et al. 2022, Language Models (Mostly) Know What They Know, section 3",
+)

@@ -1,0 +1,26 @@
+"""Answer at once. The control every other reasoning is compared with.
+
+Model calls: 1.
+"""
+
+from __future__ import annotations
+
+from paragent.component import Answer, Chat, Component, final_answer
+
+INSTRUCTION = "Answer with the final answer only."
+
+
+async def solve(chat: Chat, question: str) -> Answer:
+    """One call, no thinking."""
+    reply = await chat.ask(INSTRUCTION, question)
+    return Answer(final_answer(reply.text), reply.text, reply.confidence)
+
+
+DIRECT = Component(
+    name="direct",
+    kind="reasoning",
+    summary="answers at once, without thinking aloud",
+    build=lambda: solve,
+    calls=lambda params, inner: 1,
+    paper="Brown et al. 2020, Language Models are Few-Shot Learners, section 2",
+)

@@ -1,0 +1,49 @@
+"""Draft, then check and mend one's own draft, a bounded number of rounds (Madaan et al. 2023,
+section 2).
+
+Stops early when a round leaves the answer unchanged. Model calls: 1 + rounds. Provides "steps".
+"""
+
+from __future__ import annotations
+
+from paragent.ballot import normalised
+from paragent.component import Answer, Chat, Component, final_answer
+from paragent.components.chain_of_thought import INSTRUCTION
+
+FIX_INSTRUCTION = "Check the draft solution, fix any mistake, then give the final answer."
+
+
+def draft_question(question: str, draft: str) -> str:
+    """The question with a draft solution below it."""
+    return f"{question}\nDraft: {draft}"
+
+
+def build(rounds: int) -> object:
+    """A solver with at most `rounds` rounds of repair."""
+
+    async def solve(chat: Chat, question: str) -> Answer:
+        reply = await chat.ask(INSTRUCTION, question)
+        answer = Answer(final_answer(reply.text), reply.text, reply.confidence)
+        for _ in range(rounds):
+            reply = await chat.ask(
+                FIX_INSTRUCTION, draft_question(question, answer.full), tools=False
+            )
+            fixed = Answer(final_answer(reply.text), reply.text, reply.confidence)
+            if normalised(fixed.text) == normalised(answer.text):
+                break
+            answer = fixed
+        return answer
+
+    return solve
+
+
+SELF_REFINE = Component(
+    name="self_refine",
+    kind="reasoning",
+    summary="drafts, then checks and mends its own draft",
+    build=build,
+    params={"rounds": (1, 2)},
+    calls=lambda params, inner: 1 + int(params["rounds"]),
+    provides=("steps",),
+    paper="Madaan et al. 2023, Self-Refine, section 2",
+)

@@ -1,0 +1,324 @@
+"""What a user calls: `optimize` searches, `open_run` reads, `resume` goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from paragent import __version__
+from paragent.benchmark import Benchmark, check_tasks
+from paragent.config import RunConfig
+from paragent.design import Agent, Design, Part
+from paragent.engine import Engine, front_of, measurable
+from paragent.errors import StoreError, UsageError
+from paragent.events import Event
+from paragent.executor import LocalExecutor
+from paragent.outcome import Evaluation
+from paragent.registry import benchmarks, component_of, components, searchers
+from paragent.run import Run
+from paragent.runtime.journal import Journal
+from paragent.runtime.ledger import Caps, Ledger
+from paragent.runtime.pocket import close_pool
+from paragent.runtime.session import Session
+from paragent.space import DesignSpace, Limits
+from paragent.store import Store
+
+Progress = Callable[[Event], None]
+
+
+def optimize(
+    benchmark: str | Benchmark = "pocket",
+    *,
+    searcher: str = "mcts",
+    evals: int = 60,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Run:
+    """Search for the designs with the best trade-offs of score and cost; returns the finished run.
+
+    `benchmark` is a registered name or an object (see `paragent.ListBenchmark`). `settings` are
+    the other fields of `paragent.config.RunConfig`: tasks, test_tasks, seed, models, usd, tokens,
+    calls, minutes, parallel, cost, include, exclude, … `out` is a new folder for the run (default:
+    `runs/<name>`). `progress` is told what happens.
+
+    Raises UsageError for a request that cannot be carried out; nothing is spent then. A failure on
+    the way keeps what was measured: `resume(run.path)` goes on from there.
+    """
+    name = benchmark if isinstance(benchmark, str) else benchmark.name
+    config = RunConfig.from_data(
+        {"benchmark": name, "searcher": searcher, "evals": evals, **settings}
+    )
+    prepared = _Prepared(config, None if isinstance(benchmark, str) else benchmark)
+    folder = Path(out) if out else _new_folder(prepared.config)
+    if folder.exists():
+        raise UsageError(f"{folder} exists already; a run needs a new folder (or: resume it)")
+    with Store(folder, write=True, create=True) as store:
+        store.set_meta("config", prepared.config.to_data())
+        store.set_meta("meta", _facts())
+        store.set_meta("notes", prepared.notes)
+        store.set_meta("benchmark_version", prepared.benchmark.version)
+        _finish(prepared, store, progress)
+    return Run(folder)
+
+
+def resume(
+    path: str | Path, *, benchmark: Benchmark | None = None, progress: Progress | None = None,
+    **changes: Any,
+) -> Run:  # fmt: skip
+    """Go on with a run that was stopped. What was measured or paid for is not done again.
+
+    `changes` may raise caps (`evals=120`, `usd=2.0`); everything else stays as it was. A run of a
+    user's own benchmark object needs it again.
+    """
+    with Store(Path(path), write=True) as store:
+        stored = RunConfig.from_data(store.meta("config"))
+        allowed = ("evals", "usd", "tokens", "calls", "minutes")
+        wrong = [key for key in changes if key not in allowed]
+        if wrong:
+            raise UsageError(f"resume can change {', '.join(allowed)} only, not {wrong[0]!r}")
+        prepared = _Prepared(replace(stored, **changes), benchmark)
+        version = store.meta("benchmark_version")
+        if prepared.benchmark.version != version:
+            raise StoreError(
+                f"{path}: the run was measured with version {version} of benchmark "
+                f"{stored.benchmark!r}, here is {prepared.benchmark.version}"
+            )
+        store.set_meta("config", prepared.config.to_data())
+        _finish(prepared, store, progress)
+    return Run(Path(path))
+
+
+def open_run(path: str | Path) -> Run:
+    """Read a run folder. Raises StoreError."""
+    return Run(Path(path))
+
+
+class _Prepared:
+    """A request checked as a whole before anything is written or spent."""
+
+    def __init__(self, config: RunConfig, benchmark: Benchmark | None) -> None:
+        self.benchmark = benchmark or benchmarks[config.benchmark].load()
+        self.searcher = searchers[config.searcher]
+        self.notes: list[str] = []
+        for split in ("dev", "test"):
+            check_tasks(config.benchmark, self.benchmark.tasks(split))
+        models = config.models or tuple(
+            c.name for c in components if c.kind == "model" and c.name.startswith("pocket-")
+        )
+        for model in models:
+            component_of("model", model, "models")
+        self.models = tuple(models)
+        prices = [component_of("model", m).price for m in models]
+        unknown = [
+            m
+            for m, p in zip(models, prices, strict=True)
+            if p is None or p.usd_per_mtok_in is None or p.usd_per_mtok_out is None
+        ]
+        if unknown and config.usd is not None:
+            raise UsageError(
+                f"a cap in dollars needs every price; unknown for: {', '.join(unknown)}"
+            )
+        if unknown and config.cost == "usd":
+            config = replace(config, cost="tokens")
+            self.notes.append(
+                f"no price is known for {', '.join(unknown)}: cost is counted in tokens"
+            )
+        dev = len(self.benchmark.tasks("dev"))
+        if dev < config.tasks:
+            self.notes.append(
+                f"the dev split has {dev} tasks: designs are measured on {dev}, not {config.tasks}"
+            )
+        self.config = config
+        context = self.benchmark.context
+        available = frozenset(
+            tag
+            for tag, there in (("notes", context.notes), ("examples", context.examples))
+            if there
+        )
+        self.space = DesignSpace(
+            models=self.models,
+            include=config.include,
+            exclude=config.exclude,
+            limits=Limits(
+                max_depth=config.max_depth,
+                max_members=config.max_members,
+                max_calls_per_task=config.max_calls_per_task,
+            ),
+            available=available,
+        )
+        self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
+
+    def baseline(self) -> Design:
+        """The cheapest model (by price of input and output) answering directly."""
+
+        def price(name: str) -> tuple[float, str]:
+            p = component_of("model", name).price
+            if p is None or p.usd_per_mtok_in is None or p.usd_per_mtok_out is None:
+                return float("inf"), name
+            return p.usd_per_mtok_in + p.usd_per_mtok_out, name
+
+        cheapest = min(self.models, key=price)
+        return self.space.normalise(Design(Agent(Part(cheapest), Part("direct"))))
+
+
+def _new_folder(config: RunConfig) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    base = f"{config.benchmark}-{config.searcher}-seed{config.seed}-{stamp}"
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in base)
+    folder, count = Path("runs") / safe, 1
+    while folder.exists():
+        count += 1
+        folder = Path("runs") / f"{safe}-{count}"
+    return folder
+
+
+def _facts() -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else "",
+    }
+
+
+def _finish(prepared: _Prepared, store: Store, progress: Progress | None) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(_run(prepared, store, progress))
+        return
+    raise UsageError("an event loop is running here already: call optimize from a plain thread")
+
+
+async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> None:
+    config = prepared.config
+    journal = Journal(store.folder)
+    ledger = Ledger(
+        Caps(config.usd, config.tokens, config.calls, config.evals, config.minutes),
+        journal.entries(),
+        seconds_before=float(store.meta("seconds", 0.0)),
+    )
+    session = Session(ledger, journal, seed=config.seed)
+    watcher = _Watcher(prepared, store, ledger, progress)
+    engine = Engine(
+        config=config,
+        benchmark=prepared.benchmark,
+        searcher=prepared.searcher.make(
+            prepared.space, seed=config.seed, cost=config.cost, **config.options
+        ),
+        executor=LocalExecutor(prepared.benchmark, session),
+        store=store,
+        ledger=ledger,
+        watch=watcher,
+    )
+    baseline = prepared.baseline()
+    store.add_design(baseline)
+    store.set_meta("baselines", [baseline.hash])
+    try:
+        watcher.say("start")
+        ledger.hold(config.final_share)
+        stopped = await engine.search()
+        ledger.free()
+        store.set_meta("stopped_by", stopped)
+        watcher.say("settling", stopped)
+        cut = await engine.settle(store.evaluations(), [baseline])
+        store.set_meta("notes", [*prepared.notes, *_warnings(store, config, stopped, cut)])
+        store.set_meta("stopped_by", cut or stopped)
+        store.set_meta("meta", {**store.meta("meta"), "finished": _facts()["started"]})
+    finally:
+        watcher.remember()
+        await session.aclose()
+        await close_pool()
+        journal.close()
+    write_configs(Run(store.folder))
+    watcher.say("done", store.meta("stopped_by"))
+
+
+def _warnings(store: Store, config: RunConfig, stopped: str, cut: str) -> list[str]:
+    evaluations = store.evaluations()
+    notes = []
+    if not any(measurable(e, config) for e in evaluations):
+        notes.append(
+            f"nothing could be measured ({len(evaluations)} designs tried): this run says nothing"
+        )
+    elif stopped in ("usd", "tokens", "calls", "minutes") and len(evaluations) < config.evals / 2:
+        notes.append(
+            f"the cap on {stopped} ended the search after {len(evaluations)} of {config.evals} "
+            "designs: too few to trust the front"
+        )
+    if cut:
+        notes.append(f"the cap on {cut} cut the final measurement short: intervals are wider")
+    unusable = [e for e in evaluations if e.failure_share > config.failure_limit]
+    if unusable:
+        kinds = sorted({kind for e in unusable for kind in e.failures})
+        notes.append(
+            f"{len(unusable)} designs failed on more than {config.failure_limit:.0%} of their "
+            f"tasks ({', '.join(kinds)}): not measurable, not on the front"
+        )
+    return notes
+
+
+def write_configs(run: Run) -> None:
+    """One YAML file per front design, and the baseline's, in the run folder."""
+    points = [*run.front(), *([run.baseline] if run.baseline else [])]
+    for point in points:
+        path = run.config_path(point.design)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(point.design.to_yaml(), encoding="utf-8")
+
+
+class _Watcher:
+    """Turns what the engine reports into events, and keeps the run's spending in the store."""
+
+    def __init__(
+        self, prepared: _Prepared, store: Store, ledger: Ledger, progress: Progress | None
+    ) -> None:
+        self._prepared, self._store, self._ledger = prepared, store, ledger
+        self._progress = progress
+        self._told: list[Evaluation] = []
+
+    def __call__(self, kind: str, evaluation: Evaluation | None) -> None:
+        if kind == "told" and evaluation is not None:
+            self._told.append(evaluation)
+            self.remember()
+        self.say(kind)
+
+    def remember(self) -> None:
+        """Write what was spent so far."""
+        spent = self._ledger.spent()
+        self._store.set_meta("spent", asdict(spent))
+        self._store.set_meta("seconds", spent.seconds)
+
+    def say(self, kind: str, message: str = "") -> None:
+        """Tell the user's progress function."""
+        if self._progress is None:
+            return
+        config, spent = self._prepared.config, self._ledger.spent()
+        front = front_of(self._told, config)
+        best = max(front, key=lambda e: e.score or 0.0, default=None)
+        count = len(self._told)
+        eta = spent.seconds / count * (config.evals - count) if count else None
+        self._progress(
+            Event(
+                kind=kind,
+                evaluations=count,
+                cap=config.evals,
+                spent_usd=spent.usd,
+                tokens=spent.tokens,
+                best_score=best.score if best else None,
+                best_label=best.design.label if best else "",
+                front_size=len(front),
+                seconds=spent.seconds,
+                eta_s=eta if kind == "told" else None,
+                message=message,
+            )
+        )

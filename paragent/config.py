@@ -1,0 +1,102 @@
+"""What a run was asked to do: plain data, stored with the run, enough to resume or repeat it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, get_args
+
+from paragent.errors import UsageError, nearest
+from paragent.outcome import CostName
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The request. `None` for a cap means no cap.
+
+    `tasks` dev tasks measure a design during the search; the finalists are measured on `confirm`
+    further dev tasks, which decide the front; the front is then measured on `test_tasks` tasks of
+    the untouched test split. `evals` counts designs measured by the search. `final_share` is the
+    part of the caps in dollars, tokens, calls and minutes that the search must leave for the
+    finalists. `cost` is the unit of the second objective.
+    """
+
+    benchmark: str = "pocket"
+    searcher: str = "mcts"
+    evals: int = 60
+    tasks: int = 50
+    confirm: int = 150
+    test_tasks: int = 400
+    finalists: int = 12
+    seed: int = 0
+    parallel: int = 8
+    cost: CostName = "usd"
+    usd: float | None = None
+    tokens: int | None = None
+    calls: int | None = None
+    minutes: float | None = None
+    final_share: float = 0.4
+    models: tuple[str, ...] | None = None
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    max_depth: int = 2
+    max_members: int = 3
+    max_calls_per_task: int = 12
+    failure_limit: float = 0.2
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("evals", "tasks", "test_tasks", "finalists", "parallel", "max_depth",
+                     "max_members", "max_calls_per_task"):  # fmt: skip
+            _number(name, getattr(self, name), low=1, whole=True)
+        for name in ("confirm", "seed"):
+            _number(name, getattr(self, name), low=0, whole=True)
+        for name in ("usd", "minutes"):
+            _cap(name, getattr(self, name))
+        for name in ("tokens", "calls"):
+            _cap(name, getattr(self, name), whole=True)
+        if not 0 <= self.failure_limit <= 1:
+            raise UsageError(f"failure_limit is {self.failure_limit!r}; wanted a share in [0, 1]")
+        if not 0 < self.final_share < 1:
+            raise UsageError(f"final_share is {self.final_share!r}; wanted a share in (0, 1)")
+        if self.cost not in get_args(CostName):
+            near = nearest(str(self.cost), get_args(CostName))
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise UsageError(
+                f"cost is {self.cost!r}; wanted one of {', '.join(get_args(CostName))}.{hint}"
+            )
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data; `from_data` is its inverse."""
+        return asdict(self)
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> RunConfig:
+        """From plain data. Raises UsageError for an unknown key, with the nearest right one."""
+        known = [f.name for f in fields(RunConfig)]
+        values = dict(data)
+        for key in values:
+            if key not in known:
+                near = nearest(key, known)
+                hint = f". Did you mean {near!r}?" if near else f"; known: {', '.join(known)}"
+                raise UsageError(f"no setting is called {key!r}{hint}")
+        for key in ("models", "include", "exclude"):
+            if isinstance(values.get(key), list):
+                values[key] = tuple(values[key])
+        return RunConfig(**values)
+
+
+def _number(name: str, value: object, *, low: float, whole: bool = False) -> None:
+    fits = isinstance(value, int) if whole else isinstance(value, int | float)
+    if isinstance(value, bool) or not fits or not value >= low:  # type: ignore[operator]
+        kind = "a whole number" if whole else "a number"
+        raise UsageError(f"{name} is {value!r}; wanted {kind} of at least {low}")
+
+
+def _cap(name: str, value: object, whole: bool = False) -> None:
+    if value is None:
+        return
+    fits = isinstance(value, int) if whole else isinstance(value, int | float)
+    if isinstance(value, bool) or not fits or not 0 < value < math.inf:  # type: ignore[operator]
+        raise UsageError(f"the cap {name} is {value!r}; wanted a number above 0, or no cap")

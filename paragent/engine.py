@@ -1,0 +1,178 @@
+"""The engine, on one page: ask, run, store, tell; then settle the front on fresh tasks.
+
+    until a cap is reached:
+        proposal = searcher.ask(1)                       # up to `parallel` are in flight
+        outcomes = executor runs it on dev tasks
+        store, then tell the searcher in the order of proposal
+    finalists: more dev tasks decide the front; the untouched test split reports it
+
+Telling in the order of proposal makes a run a function of its seed and of `parallel` alone,
+whatever the machine. Resuming is running again: what is stored is not run a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from paragent.benchmark import Benchmark
+from paragent.config import RunConfig
+from paragent.design import Design
+from paragent.errors import CapReached
+from paragent.executor import Executor, Job
+from paragent.outcome import Evaluation, Outcome, Purpose, Split
+from paragent.pareto import front as pareto_front
+from paragent.runtime.ledger import Ledger
+from paragent.searcher import Proposal, Searcher
+from paragent.store import Store
+
+#: Tasks that all finalists finish before any goes on, so that a cap leaves them comparable.
+ROUND = 50
+
+
+@dataclass
+class Engine:
+    """One run. `watch(kind, evaluation)` is told "asked" (None), "told" and "settled"."""
+
+    config: RunConfig
+    benchmark: Benchmark
+    searcher: Searcher
+    executor: Executor
+    store: Store
+    ledger: Ledger
+    watch: Callable[[str, Evaluation | None], None]
+    asked: set[str] = field(default_factory=set)
+
+    async def search(self) -> str:
+        """Search until a cap is reached or nothing is left to propose; returns what ended it."""
+        tasks = self.benchmark.tasks("dev")
+        window: deque[tuple[int, Proposal, asyncio.Task[Evaluation]]] = deque()
+        number, stop = 0, ""
+        try:
+            while True:
+                while not stop and len(window) < self.config.parallel:
+                    if len(self.asked) >= self.config.evals:
+                        stop = "evaluations"
+                        break
+                    proposals = self.searcher.ask(1)
+                    if not proposals:
+                        stop = "" if window else "space"
+                        break
+                    proposal = proposals[0]
+                    ids = tuple(t.id for t in tasks[: proposal.tasks or self.config.tasks])
+                    self.asked.add(proposal.design.hash)
+                    self.store.add_design(proposal.design)
+                    job = asyncio.ensure_future(
+                        self.measure(proposal.design, "dev", ids, proposal.purpose)
+                    )
+                    window.append((number, proposal, job))
+                    number += 1
+                if not window:
+                    return stop or "space"
+                position, proposal, job = window.popleft()
+                try:
+                    found = await job
+                except CapReached as reached:
+                    stop = reached.cap  # what was measured of it is stored, and found on resume
+                    continue
+                told = Evaluation(
+                    found.design, "dev", proposal.purpose, found.outcomes, position, proposal.by
+                )
+                self.store.add_evaluation(told)
+                self.searcher.tell(told)
+                self.watch("told", told)
+        finally:
+            for _, _, job in window:
+                job.cancel()
+            await asyncio.gather(*(job for _, _, job in window), return_exceptions=True)
+
+    async def measure(
+        self, design: Design, split: Split, task_ids: Sequence[str], purpose: Purpose
+    ) -> Evaluation:
+        """Run what is not stored yet, store every outcome as it comes. Raises CapReached."""
+        known = self.store.outcomes(design.hash, split)
+        missing = tuple(t for t in task_ids if t not in known)
+
+        def keep(task_id: str, outcome: Outcome) -> None:
+            self.store.add_outcome(design.hash, split, task_id, outcome)
+            known[task_id] = outcome
+
+        if missing:
+            job = Job(design.to_data(), split, missing, purpose, self.config.seed)
+            await self.executor.run(job, keep)
+        return Evaluation(design, split, purpose, {t: known[t] for t in task_ids if t in known})
+
+    async def settle(self, evaluations: Sequence[Evaluation], baselines: Sequence[Design]) -> str:
+        """Re-measure finalists on fresh dev tasks, decide the front, report it on the test split.
+
+        Returns the cap that cut it short, or "". The front is decided on dev tasks alone; its
+        luckiest members lose their luck on the fresh ones.
+        """
+        config, dev = self.config, [t.id for t in self.benchmark.tasks("dev")]
+        test = [t.id for t in self.benchmark.tasks("test")[: config.test_tasks]]
+        designs = list(dict.fromkeys([*baselines, *finalists(evaluations, config)]))
+        for design in designs:
+            self.store.add_design(design)
+        stop = await self._in_rounds(designs, "dev", dev[: config.tasks + config.confirm])
+        confirmed = [self.stored(design, "dev") for design in designs]
+        front = [e.design for e in front_of(confirmed, config)]
+        self.store.set_meta("front", [d.hash for d in front])
+        chosen = list(dict.fromkeys([*baselines, *front]))
+        return await self._in_rounds(chosen, "test", test) or stop
+
+    async def _in_rounds(self, designs: Sequence[Design], split: Split, ids: Sequence[str]) -> str:
+        for start in range(0, len(ids), ROUND):
+            part = ids[start : start + ROUND]
+            jobs = [
+                asyncio.ensure_future(self.measure(d, split, part, "final-eval")) for d in designs
+            ]
+            try:
+                for evaluation in await asyncio.gather(*jobs):
+                    self.watch("settled", evaluation)
+            except CapReached as reached:
+                return reached.cap
+            finally:
+                for job in jobs:
+                    job.cancel()
+                await asyncio.gather(*jobs, return_exceptions=True)
+        return ""
+
+    def stored(self, design: Design, split: Split) -> Evaluation:
+        """Everything stored of a design on a split, in the order of the tasks."""
+        found = self.store.outcomes(design.hash, split)
+        ordered = {t.id: found[t.id] for t in self.benchmark.tasks(split) if t.id in found}
+        return Evaluation(design, split, "final-eval", ordered)
+
+
+def measurable(evaluation: Evaluation, config: RunConfig) -> bool:
+    """Whether it has a score, a known cost, and few enough failures to be trusted."""
+    return (
+        evaluation.n > 0
+        and evaluation.cost(config.cost) is not None
+        and evaluation.failure_share <= config.failure_limit
+    )
+
+
+def front_of(evaluations: Sequence[Evaluation], config: RunConfig) -> list[Evaluation]:
+    """The non-dominated measurable evaluations (score up, cost down), cheapest first."""
+    able = [e for e in evaluations if measurable(e, config)]
+    points = [(e.score, e.cost(config.cost)) for e in able]
+    chosen = [able[i] for i in pareto_front([(s, c) for s, c in points if s is not None])]
+    return sorted(chosen, key=lambda e: (e.cost(config.cost) or 0.0, -(e.score or 0.0)))
+
+
+def finalists(evaluations: Sequence[Evaluation], config: RunConfig) -> list[Design]:
+    """At most `config.finalists` designs worth fresh tasks: front after front is peeled off.
+
+    A layer that does not fit whole gives its best scores first, since score is what luck bends.
+    """
+    left = [e for e in evaluations if measurable(e, config)]
+    chosen: list[Evaluation] = []
+    while left and len(chosen) < config.finalists:
+        layer = sorted(front_of(left, config), key=lambda e: -(e.score or 0.0))
+        chosen += layer[: config.finalists - len(chosen)]
+        taken = {e.design.hash for e in layer}
+        left = [e for e in left if e.design.hash not in taken]
+    return [e.design for e in chosen]

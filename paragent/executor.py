@@ -1,0 +1,71 @@
+"""Runs evaluation jobs. A job is plain data, so the same job runs here or on another machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from paragent.benchmark import Benchmark
+from paragent.compile import Caller, System, compile_design
+from paragent.design import Design
+from paragent.evaluate import evaluate_task
+from paragent.outcome import Outcome, Purpose, Split
+
+#: Told of every outcome as soon as it is there: (task id, outcome).
+OnOutcome = Callable[[str, Outcome], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One design (canonical data) on some tasks of one split."""
+
+    design: Mapping[str, Any]
+    split: Split
+    task_ids: tuple[str, ...]
+    purpose: Purpose
+    seed: int
+
+
+class Executor(Protocol):
+    """Where jobs run. `run` tells every outcome once; CapReached ends it, outcomes told stay."""
+
+    async def run(self, job: Job, on_outcome: OnOutcome) -> None: ...
+
+
+class LocalExecutor:
+    """In this process, on the running event loop; tasks of all jobs share `in_flight` places."""
+
+    def __init__(self, benchmark: Benchmark, caller: Caller, *, in_flight: int = 256) -> None:
+        self._benchmark, self._caller = benchmark, caller
+        self._places = asyncio.Semaphore(in_flight)
+        self._tasks = {
+            split: {task.id: task for task in benchmark.tasks(split)} for split in ("dev", "test")
+        }
+
+    async def run(self, job: Job, on_outcome: OnOutcome) -> None:
+        """Run the job's tasks side by side. The first CapReached cancels the others."""
+        system = compile_design(Design.from_data(job.design))
+        running = [
+            asyncio.ensure_future(self._one(system, job, task_id, on_outcome))
+            for task_id in job.task_ids
+        ]
+        try:
+            await asyncio.gather(*running)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _one(self, system: System, job: Job, task_id: str, on_outcome: OnOutcome) -> None:
+        async with self._places:
+            outcome = await evaluate_task(
+                system,
+                self._benchmark,
+                self._tasks[job.split][task_id],
+                self._caller,
+                purpose=job.purpose,
+                seed=job.seed,
+            )
+        on_outcome(task_id, outcome)

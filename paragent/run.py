@@ -1,0 +1,239 @@
+"""A run as its user holds it: the front, the picks, what it cost, and designs that answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from paragent.compile import TraceStep
+from paragent.config import RunConfig
+from paragent.design import Design
+from paragent.engine import front_of, measurable
+from paragent.errors import UnknownName, UsageError
+from paragent.outcome import Evaluation, Split
+from paragent.pareto import knee, score_cost_hypervolume
+from paragent.run_view import Point, Spent
+from paragent.store import Store
+
+PICKS = ("knee", "best", "cheapest")
+
+
+@dataclass(frozen=True)
+class RunDesign:
+    """A design that a run found, with its measurements; it can be asked."""
+
+    point: Point
+    run: Run
+
+    @property
+    def design(self) -> Design:
+        """The design itself."""
+        return self.point.design
+
+    def ask(self, question: str, *, trace: list[TraceStep] | None = None) -> str:
+        """The design's answer to one question, in this process. Raises CallFailure.
+
+        The benchmark's notes are at hand where the design's memory looks them up.
+        """
+        from paragent.ask import ask_design
+        from paragent.benchmark import Benchmark
+        from paragent.component import Context
+        from paragent.registry import benchmarks
+
+        context = Context()
+        name = str(self.run.config["benchmark"])
+        if name in benchmarks:
+            benchmark: Benchmark = benchmarks[name].load()
+            context = benchmark.context
+        return asyncio.run(ask_design(self.design, question, context, trace=trace)).text
+
+
+class Run:
+    """One run folder, read. Everything comes from its store; nothing here writes results."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with Store(path, write=False) as store:
+            self._config = RunConfig.from_data(store.meta("config"))
+            self.meta: Mapping[str, Any] = store.meta("meta", {})
+            self.stopped_by: str = store.meta("stopped_by", "interrupted")
+            self.notes: Sequence[str] = store.meta("notes", [])
+            spent = store.meta("spent")
+            self.spent = Spent(**spent) if spent else Spent(0.0, 0, 0, 0.0)
+            self.evaluations: Sequence[Evaluation] = store.evaluations()
+            front: list[str] | None = store.meta("front")
+            self._designs = {
+                key: store.design(key)
+                for key in {*store.designs_with("test"), *(front or []), *store.meta("baselines", [])}
+            }
+            self._stored: dict[tuple[str, Split], Evaluation] = {
+                (key, split): Evaluation(
+                    design, split, "final-eval", store.outcomes(key, split)
+                )
+                for key, design in self._designs.items()
+                for split in ("dev", "test")
+            }
+            self._front: list[str] | None = front
+            self._baselines: list[str] = store.meta("baselines", [])
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What was asked for."""
+        return self._config.to_data()
+
+    @property
+    def finals(self) -> Sequence[Evaluation]:
+        """Evaluations on the test split."""
+        found = [e for (_, split), e in sorted(self._stored.items()) if split == "test"]
+        return [e for e in found if e.outcomes]
+
+    @property
+    def baseline(self) -> Point | None:
+        """The cheapest model answering directly, measured like the front; None before that."""
+        points = [self._point(key) for key in self._baselines if self._measured(key)]
+        return points[0] if points else None
+
+    def _measured(self, key: str) -> bool:
+        return self._stored[key, "dev"].n > 0
+
+    def _point(self, key: str) -> Point:
+        test = self._stored[key, "test"]
+        return Point(self._designs[key], self._stored[key, "dev"], test if test.outcomes else None)
+
+    @cached_property
+    def _points(self) -> tuple[Point, ...]:
+        if self._front is not None:
+            return tuple(self._point(key) for key in self._front)
+        return tuple(Point(e.design, e) for e in front_of(self.evaluations, self._config))
+
+    def front(self) -> list[Point]:
+        """The front, cheapest first: chosen on dev tasks; `test` is there once it was settled."""
+        return list(self._points)
+
+    def pick(self, which: str) -> RunDesign:
+        """`knee`, `best`, `cheapest`, or a design by its hash (or a beginning of it).
+
+        Picks look at dev scores only, so the test score of the pick is an honest one.
+        """
+        points = self.front()
+        if which in PICKS:
+            if not points:
+                raise UsageError(f"{self.name}: nothing was measured, so there is nothing to pick")
+            return RunDesign(points[self._index(which, points)], self)
+        everything = {p.design.hash: p for p in points}
+        if self.baseline is not None:
+            everything.setdefault(self.baseline.design.hash, self.baseline)
+        for evaluation in self.evaluations:
+            everything.setdefault(evaluation.design.hash, Point(evaluation.design, evaluation))
+        matches = [key for key in everything if key.startswith(which)] if len(which) >= 4 else []
+        if len(matches) == 1:
+            return RunDesign(everything[matches[0]], self)
+        if matches:
+            raise UsageError(f"{which!r} is the beginning of {len(matches)} designs' hashes")
+        raise UnknownName("pick or design", which, [*PICKS, *(p.design.hash for p in points)])
+
+    def _index(self, which: str, points: Sequence[Point]) -> int:
+        if which == "cheapest":
+            return 0
+        pairs = [(p.dev.score, p.dev.cost(self._config.cost)) for p in points]
+        if which == "knee":
+            return knee(pairs) or 0
+        return max(range(len(points)), key=lambda i: (pairs[i][0] or 0.0, -i))
+
+    def best(self) -> RunDesign:
+        """The design with the highest dev score on the front."""
+        return self.pick("best")
+
+    def knee(self) -> RunDesign:
+        """The best trade-off: farthest above the line from cheapest to best."""
+        return self.pick("knee")
+
+    def cheapest(self) -> RunDesign:
+        """The cheapest design on the front."""
+        return self.pick("cheapest")
+
+    def hypervolume(self) -> float | None:
+        """Share of score x log10 cost that the front dominates (see `score_cost_hypervolume`).
+
+        Bounds are the cheapest and dearest design measured, each widened by half; test scores
+        where they exist. None where fewer than two costs are known. Compare only runs of the
+        same benchmark and models.
+        """
+        costs = [
+            c
+            for e in [*self.evaluations, *(p.dev for p in self._points)]
+            if (c := e.cost(self._config.cost))
+        ]
+        if not costs or not self._points:
+            return None
+        pairs = [(p.best_known.score, p.best_known.cost(self._config.cost)) for p in self._points]
+        return score_cost_hypervolume(pairs, min(costs) / 1.5, max(costs) * 1.5)
+
+    def config_path(self, design: Design) -> Path:
+        """Where the design's YAML is kept in the run folder."""
+        return self.path / "configs" / f"{design.hash}.yaml"
+
+    def summary(self) -> dict[str, Any]:
+        """The object that `paragent search --json` prints."""
+        spent = self.spent
+        failures: dict[str, int] = {}
+        for evaluation in self.evaluations:
+            for kind, count in evaluation.failures.items():
+                failures[kind] = failures.get(kind, 0) + count
+        return {
+            "run": str(self.path),
+            "seed": self._config.seed,
+            "evaluations": len(self.evaluations),
+            "failed": sum(failures.values()),
+            "failures": dict(sorted(failures.items())),
+            "not_measurable": sum(not measurable(e, self._config) for e in self.evaluations),
+            "stopped_by": self.stopped_by,
+            "spent": {
+                "usd": spent.usd,
+                "tokens": spent.tokens,
+                "calls": spent.calls,
+                "seconds": spent.seconds,
+                "by_purpose": {k: dict(v) for k, v in spent.by_purpose.items()},
+            },
+            "hypervolume": self.hypervolume(),
+            "baseline": self._point_summary(self.baseline) if self.baseline else None,
+            "front": [self._point_summary(point) for point in self.front()],
+            "notes": list(self.notes),
+        }
+
+    def _point_summary(self, point: Point) -> dict[str, Any]:
+        shown = point.best_known
+        usd = shown.usd_per_task
+        return {
+            "design": point.design.hash,
+            "label": point.design.label,
+            "dev": _score(point.dev),
+            "test": _score(point.test),
+            "usd_per_1k": None if usd is None else usd * 1000,
+            "tokens": shown.tokens_per_task,
+            "latency_s": shown.latency_s,
+            "calls": shown.calls_per_task,
+            "config": str(self.config_path(point.design)),
+        }
+
+
+def _score(evaluation: Evaluation | None) -> dict[str, Any] | None:
+    if evaluation is None or evaluation.score is None:
+        return None
+    interval = evaluation.interval()
+    assert interval is not None, "a score has an interval"
+    return {
+        "score": evaluation.score,
+        "low": interval.low,
+        "high": interval.high,
+        "n": evaluation.n,
+    }

@@ -1,0 +1,192 @@
+"""The run's memory: append-only SQLite, from which resume, report and export read everything.
+
+What is written stays: an outcome of a design on a task is stored once and never changed. A process
+that is killed at any point leaves a store that can be resumed: the search is run again from its
+seed, and finds here what was already measured. One writer at a time (a lock file says so).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from paragent.design import Design, canonical_json
+from paragent.errors import StoreError
+from paragent.outcome import Evaluation, Outcome, Split, outcome_from_json, outcome_to_json
+
+SCHEMA_VERSION = 1
+FILE = "run.db"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS designs (hash TEXT PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS outcomes (
+    design TEXT NOT NULL, split TEXT NOT NULL, task TEXT NOT NULL, outcome TEXT NOT NULL,
+    PRIMARY KEY (design, split, task)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS evaluations (
+    number INTEGER PRIMARY KEY, design TEXT NOT NULL, purpose TEXT NOT NULL, by TEXT NOT NULL,
+    tasks TEXT NOT NULL);
+"""
+
+
+@contextmanager
+def _clear(path: Path, doing: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path}: cannot {doing}: {error}") from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot {doing}: {error.strerror or error}") from None
+
+
+class Store:
+    """One run folder. Use as a context manager; `write=True` takes the lock.
+
+    Raises StoreError where the folder is missing, locked, corrupt, or of another version.
+    """
+
+    def __init__(self, folder: Path, *, write: bool, create: bool = False) -> None:
+        self.folder = folder
+        self._lock: IO[str] | None = None
+        if create:
+            with _clear(folder, "create the run folder"):
+                folder.mkdir(parents=True, exist_ok=False)
+        elif not (folder / FILE).is_file():
+            raise StoreError(f"{folder}: no run is stored here ({FILE} is missing)")
+        if write:
+            self._take_lock()
+        mode = "rwc" if create else "rw" if write else "ro"
+        try:
+            with _clear(folder / FILE, "open the store"):
+                uri = f"{(folder / FILE).resolve().as_uri()}?mode={mode}"
+                self._db = sqlite3.connect(uri, uri=True, isolation_level=None)
+                if write:
+                    self._db.execute("PRAGMA journal_mode=WAL")
+                    self._db.execute("PRAGMA synchronous=NORMAL")
+                if create:
+                    self._db.executescript(_SCHEMA)
+                    self.set_meta("schema", SCHEMA_VERSION)
+                found = self.meta("schema")
+            if found != SCHEMA_VERSION:
+                raise StoreError(
+                    f"{folder}: the run has schema {found}, this version reads {SCHEMA_VERSION}"
+                )
+        except StoreError:
+            self._release_lock()
+            raise
+
+    def _take_lock(self) -> None:
+        with _clear(self.folder, "lock the run"):
+            lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise StoreError(f"{self.folder}: another process is writing to this run") from None
+        self._lock = lock
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def close(self) -> None:
+        """Close the file and give up the lock."""
+        self._db.close()
+        self._release_lock()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- meta: a few facts about the run, each a JSON value ------------------------------------
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Write one fact (overwrites)."""
+        with _clear(self.folder / FILE, "write"):
+            self._db.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value, default=str))
+            )
+
+    def meta(self, key: str, default: Any = None) -> Any:
+        """Read one fact."""
+        with _clear(self.folder / FILE, "read"):
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return json.loads(row[0]) if row else default
+
+    # -- designs and outcomes -------------------------------------------------------------------
+
+    def add_design(self, design: Design) -> None:
+        """Remember a design by its hash."""
+        with _clear(self.folder / FILE, "write"):
+            self._db.execute(
+                "INSERT OR IGNORE INTO designs VALUES (?, ?)", (design.hash, canonical_json(design))
+            )
+
+    def design(self, key: str) -> Design:
+        """The design of that hash. Raises StoreError where there is none."""
+        with _clear(self.folder / FILE, "read"):
+            row = self._db.execute("SELECT data FROM designs WHERE hash = ?", (key,)).fetchone()
+        if row is None:
+            raise StoreError(f"{self.folder}: no design {key} is stored")
+        return Design.from_data(json.loads(row[0]))
+
+    def add_outcome(self, design: str, split: Split, task: str, outcome: Outcome) -> None:
+        """Append one outcome; one that is there already stays as it is."""
+        with _clear(self.folder / FILE, "write"):
+            self._db.execute(
+                "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)",
+                (design, split, task, json.dumps(outcome_to_json(outcome))),
+            )
+
+    def outcomes(self, design: str, split: Split) -> dict[str, Outcome]:
+        """All outcomes of one design on one split, by task id."""
+        with _clear(self.folder / FILE, "read"):
+            rows = self._db.execute(
+                "SELECT task, outcome FROM outcomes WHERE design = ? AND split = ?", (design, split)
+            ).fetchall()
+        return {task: outcome_from_json(json.loads(data)) for task, data in rows}
+
+    def designs_with(self, split: Split) -> tuple[str, ...]:
+        """Hashes of the designs that have any outcome on a split, sorted."""
+        with _clear(self.folder / FILE, "read"):
+            rows = self._db.execute(
+                "SELECT DISTINCT design FROM outcomes WHERE split = ? ORDER BY design", (split,)
+            ).fetchall()
+        return tuple(row[0] for row in rows)
+
+    # -- evaluations: what the search was told, in order ---------------------------------------
+
+    def add_evaluation(self, evaluation: Evaluation) -> None:
+        """Append what the searcher is told; its outcomes must be stored already."""
+        with _clear(self.folder / FILE, "write"):
+            self._db.execute(
+                "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?)",
+                (
+                    evaluation.number,
+                    evaluation.design.hash,
+                    evaluation.purpose,
+                    evaluation.by,
+                    json.dumps(list(evaluation.outcomes)),
+                ),
+            )
+
+    def evaluations(self) -> list[Evaluation]:
+        """Everything told so far, in the order of proposal."""
+        with _clear(self.folder / FILE, "read"):
+            rows = self._db.execute(
+                "SELECT number, design, purpose, by, tasks FROM evaluations ORDER BY number"
+            ).fetchall()
+        found = []
+        for number, key, purpose, by, tasks in rows:
+            outcomes: Mapping[str, Outcome] = self.outcomes(key, "dev")
+            chosen = {task: outcomes[task] for task in json.loads(tasks)}
+            found.append(Evaluation(self.design(key), "dev", purpose, chosen, number, by))
+        return found
