@@ -1,0 +1,1 @@
+"""The commands of `paragent`, one small file per group; imported only when they are asked for."""
