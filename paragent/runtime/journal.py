@@ -1,0 +1,317 @@
+"""The journal guards one invariant: **a completion is on disk before anyone sees it**.
+
+Every billed call is one row of `calls.db` in the run folder. The rows are the cache (a resumed run
+finds its earlier answers and pays for none twice) and the ledger's memory (`entries`).
+
+Rows are appended by one event loop; those of the same turn of the loop share a transaction, so that
+thousands of rows a second are cheap. The file is SQLite in WAL mode with synchronous=NORMAL: what
+was committed survives the death of the process at any point; a power cut may lose the last
+transactions, never the file. Only the SQLite connection is shared, never an object: each look-up
+builds a fresh completion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paragent.errors import StoreError
+from paragent.runtime.ledger import PICO, Entry
+from paragent.runtime.model import Completion, LanguageModel, Request, ToolCall
+
+#: Bumped whenever the table or the key's meaning changes; other versions are refused.
+VERSION = 1
+APPLICATION_ID = 0x50617261  # "Para"
+
+_TABLE = (
+    """
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,          -- call_key(model, request)
+    model TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    completion TEXT,            -- JSON; NULL for a billed call without a usable reply
+    failure TEXT,               -- a word of FAILURE_KINDS where there is no completion
+    paid INTEGER NOT NULL,      -- 1: billed to this run; 0: copied from the shared cache
+    usd_pico INTEGER,           -- 1e-12 dollars; NULL: price unknown
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    latency_s REAL NOT NULL,
+    at REAL NOT NULL            -- seconds since 1970
+)
+""",
+    "CREATE INDEX calls_by_key ON calls (key)",
+)
+
+
+def call_key(model: LanguageModel, request: Request) -> bytes:
+    """What makes two calls the same call: 32 bytes of SHA-256.
+
+    Model name, its version where it has one, endpoint, and the request. The seed and the sample
+    name enter only above temperature 0: greedy draws are one draw.
+    """
+    drawn = [request.seed, request.sample] if request.temperature > 0 else None
+    data = [
+        model.name,
+        getattr(model, "version", ""),
+        model.endpoint,
+        [
+            [m.role, m.content, m.tool_call_id, [[c.id, c.name, c.arguments] for c in m.tool_calls]]
+            if m.tool_calls or m.tool_call_id
+            else [m.role, m.content]
+            for m in request.messages
+        ],
+        request.max_tokens,
+        request.temperature,
+        drawn,
+        request.stop,
+        [[t.name, t.description, t.schema] for t in request.tools],
+        request.json_output,
+    ]
+    text = json.dumps(data, separators=(",", ":"), sort_keys=True, default=dict)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def completion_to_json(c: Completion) -> str:
+    """Compact JSON without defaults; `completion_from_json` is its inverse."""
+    data: dict[str, Any] = {
+        "text": c.text,
+        "tokens": [c.prompt_tokens, c.completion_tokens, c.cached_tokens],
+        "latency_s": c.latency_s,
+    }
+    if c.confidence is not None:
+        data["confidence"] = c.confidence
+    if c.tool_calls:
+        data["tool_calls"] = [[t.id, t.name, t.arguments] for t in c.tool_calls]
+    if c.finish != "stop":
+        data["finish"] = c.finish
+    if c.estimated:
+        data["estimated"] = True
+    if c.extra:
+        data["extra"] = dict(c.extra)
+    return json.dumps(data, separators=(",", ":"))
+
+
+def completion_from_json(text: str) -> Completion:
+    """Inverse of `completion_to_json`; every call builds new objects."""
+    data = json.loads(text)
+    prompt, completion, cached = data["tokens"]
+    return Completion(
+        text=data["text"],
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        latency_s=data["latency_s"],
+        cached_tokens=cached,
+        confidence=data.get("confidence"),
+        tool_calls=tuple(ToolCall(*t) for t in data.get("tool_calls", ())),
+        finish=data.get("finish", "stop"),
+        estimated=data.get("estimated", False),
+        extra=data.get("extra", {}),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One billed call. `completion` is None where it failed; `failure` then says how."""
+
+    key: bytes
+    model: str
+    purpose: str
+    completion: Completion | None
+    usd: float | None
+    prompt_tokens: int
+    completion_tokens: int
+    failure: str | None = None
+    paid: bool = True
+
+    def values(self) -> tuple[object, ...]:
+        """The row as the table wants it, but for its id."""
+        c = self.completion
+        return (
+            self.key,
+            self.model,
+            self.purpose,
+            None if c is None else completion_to_json(c),
+            self.failure,
+            int(self.paid),
+            None if self.usd is None else round(self.usd * PICO),
+            self.prompt_tokens,
+            self.completion_tokens,
+            0.0 if c is None else c.latency_s,
+            time.time(),
+        )
+
+
+class Journal:
+    """`calls.db`: append with `put`, look up with `get`. Belongs to one event loop.
+
+    Raises StoreError, with one line, for a file that is corrupt, of another version, on a full
+    disk or not writable.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._waiting: list[tuple[tuple[object, ...], asyncio.Future[None]]] = []
+        self._scheduled = False
+        with self._plainly():
+            self._db = sqlite3.connect(
+                self.path, isolation_level=None, timeout=30.0, check_same_thread=False
+            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("BEGIN IMMEDIATE")  # two openers of a new file: one makes the table
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if version == 0 and tables == 0:
+            for statement in _TABLE:
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            self._db.execute(f"PRAGMA user_version={VERSION}")
+        self._db.execute("COMMIT")
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION_ID:
+            raise StoreError(f"{self.path}: this is not a journal of Paragent")
+        if version != VERSION:
+            raise StoreError(
+                f"{self.path}: written by another version (format {version}, this one reads "
+                f"{VERSION})"
+            )
+
+    def get(self, key: bytes) -> Completion | None:
+        """The recorded completion of a key, as a new object; None where there is none."""
+        with self._plainly():
+            row = self._db.execute(
+                "SELECT completion FROM calls WHERE key = ? AND completion IS NOT NULL "
+                "ORDER BY id LIMIT 1",
+                (key,),
+            ).fetchone()
+        if row is None:
+            return None
+        try:
+            return completion_from_json(row[0])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self.path}: a record cannot be read ({error!r})") from None
+
+    async def put(self, row: Row) -> None:
+        """Append; returns once the row is committed, together with others of the same moment."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((row.values(), done))
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._flush)
+        await done
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        batch, self._waiting = self._waiting, []
+        try:
+            self.append([values for values, _ in batch])
+        except Exception as error:  # handed to every caller that waits for its row
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        for _, done in batch:
+            if not done.done():
+                done.set_result(None)
+
+    def append(self, rows: list[tuple[object, ...]]) -> None:
+        """Write rows (of `Row.values`) in one transaction, now."""
+        with self._plainly():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(
+                    "INSERT INTO calls (key, model, purpose, completion, failure, paid, usd_pico, "
+                    "prompt_tokens, completion_tokens, latency_s, at) "
+                    "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                    rows,
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def entries(self) -> Iterator[Entry]:
+        """What this run paid so far, summed by purpose, for `Ledger(settled=...)`."""
+        with self._plainly():
+            rows = self._db.execute(
+                "SELECT purpose, sum(prompt_tokens), sum(completion_tokens), sum(usd_pico), "
+                "count(*) FROM calls WHERE paid GROUP BY purpose, usd_pico IS NULL "
+                "ORDER BY 1, usd_pico IS NULL"
+            ).fetchall()
+        for purpose, prompt, completion, pico, calls in rows:
+            usd = None if pico is None else pico / PICO
+            yield Entry(purpose, prompt, completion, usd, calls)
+
+    def stats(self) -> dict[str, int | float]:
+        """How many rows, completions and distinct models; and the file's bytes."""
+        with self._plainly():
+            rows, answers, models, paid = self._db.execute(
+                "SELECT count(*), count(completion), count(DISTINCT model), total(paid) FROM calls"
+            ).fetchone()
+        size = sum(
+            p.stat().st_size for end in ("", "-wal") if (p := Path(f"{self.path}{end}")).exists()
+        )
+        return {
+            "calls": rows,
+            "completions": answers,
+            "models": models,
+            "paid": int(paid),
+            "bytes": size,
+        }
+
+    def clear(self) -> int:
+        """Forget every row (never of a run one wants to resume); returns how many there were."""
+        with self._plainly():
+            gone = self._db.execute("DELETE FROM calls").rowcount
+            self._db.execute("VACUUM")
+        return gone
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        if self._waiting:
+            self._flush()
+        self._db.close()
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {_plain(error)}") from None
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror or error}") from None
+
+
+def _plain(error: sqlite3.Error) -> str:
+    text = str(error)
+    for sign, plain in (
+        ("malformed", "the file is corrupt"),
+        ("not a database", "the file is corrupt or no journal"),
+        ("disk is full", "the disk is full; free some space and resume"),
+        ("readonly", "the file cannot be written"),
+        ("unable to open", "the file cannot be opened; does its folder exist?"),
+        ("locked", "another process holds it"),
+        ("closed database", "the journal is closed"),
+    ):
+        if sign in text:
+            return plain
+    return text
