@@ -1,7 +1,7 @@
 """The embedded benchmark: generated tasks with exact answers, made for the pocket models.
 
-Source: `paragent.pocket.tasks`, this project. Licence: MIT. Five families (arithmetic, units, facts,
-lists, schedule), levels 1 to 6, 2,000 dev and 2,000 test tasks that share no problem. The values of
+Source: `paragent.pocket.tasks`, this project. Licence: MIT. Five families (arithmetic, units,
+facts, lists, schedule), levels 1 to 6, 2,000 dev and 2,000 test tasks that share no problem. The values of
 the made-up units are not in the questions: they stand in the benchmark's notes, which an agent
 with a memory can look up.
 

@@ -10,8 +10,8 @@ Model calls: n. Provides "steps".
 from __future__ import annotations
 
 from paragent.ballot import most_confident
-from paragent.component import Answer, Chat, Component, final_answer, together
-from paragent.components.chain_of_thought import INSTRUCTION
+from paragent.component import Answer, Chat, Component, together
+from paragent.prompts import STEP_BY_STEP, as_answer
 
 
 def build(n: int, temperature: float) -> object:
@@ -20,11 +20,11 @@ def build(n: int, temperature: float) -> object:
     async def solve(chat: Chat, question: str) -> Answer:
         replies = await together(
             [
-                chat.ask(INSTRUCTION, question, temperature=temperature if i else 0.0, sample=i)
+                chat.ask(STEP_BY_STEP, question, temperature=temperature if i else 0.0, sample=i)
                 for i in range(n)
             ]
         )
-        return most_confident([Answer(final_answer(r.text), r.text, r.confidence) for r in replies])
+        return most_confident([as_answer(r) for r in replies])
 
     return solve
 

@@ -17,9 +17,7 @@ TOOL = Tool(
     native_instruction=". Use the calculator for every calculation",
     schema={
         "type": "object",
-        "properties": {
-            "expression": {"type": "string", "description": "for example 17*3+(4-1)/2"}
-        },
+        "properties": {"expression": {"type": "string", "description": "for example 17*3+(4-1)/2"}},
         "required": ["expression"],
         "additionalProperties": False,
     },

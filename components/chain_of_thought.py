@@ -6,15 +6,14 @@ Model calls: 1. Provides "steps": room in which tools can be used.
 
 from __future__ import annotations
 
-from paragent.component import Answer, Chat, Component, final_answer
-
-INSTRUCTION = "Think step by step{tools}, then give the final answer."
+from paragent.component import Answer, Chat, Component
+from paragent.prompts import STEP_BY_STEP, as_answer
 
 
 async def solve(chat: Chat, question: str) -> Answer:
     """One call with visible steps."""
-    reply = await chat.ask(INSTRUCTION, question)
-    return Answer(final_answer(reply.text), reply.text, reply.confidence)
+    reply = await chat.ask(STEP_BY_STEP, question)
+    return as_answer(reply)
 
 
 CHAIN_OF_THOUGHT = Component(

@@ -15,8 +15,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from paragent.arithmetic import ArithmeticFault, evaluate
-from paragent.component import Answer, Chat, Component, Solve, final_answer
+from paragent.component import Answer, Chat, Component, Solve
 from paragent.design import Param
+from paragent.prompts import as_answer
 
 PLAN_INSTRUCTION = "Split the problem into simple steps. Write one step per line."
 STEP_INSTRUCTION = "Solve this step."
@@ -60,7 +61,7 @@ def build(by: str) -> object:
             except ArithmeticFault:
                 pass  # not plain arithmetic: the model's turn
         reply = await chat.ask(STEP_INSTRUCTION, f"{question}\nStep: {step}", tools=False)
-        return Answer(final_answer(reply.text), reply.text, reply.confidence)
+        return as_answer(reply)
 
     async def plan_and_solve(chat: Chat, question: str, solve: Solve) -> Answer:
         plan = await chat.ask(PLAN_INSTRUCTION, question, tools=False)

@@ -5,7 +5,8 @@ Model calls: 1.
 
 from __future__ import annotations
 
-from paragent.component import Answer, Chat, Component, final_answer
+from paragent.component import Answer, Chat, Component
+from paragent.prompts import as_answer
 
 INSTRUCTION = "Answer with the final answer only."
 
@@ -13,7 +14,7 @@ INSTRUCTION = "Answer with the final answer only."
 async def solve(chat: Chat, question: str) -> Answer:
     """One call, no thinking."""
     reply = await chat.ask(INSTRUCTION, question)
-    return Answer(final_answer(reply.text), reply.text, reply.confidence)
+    return as_answer(reply)
 
 
 DIRECT = Component(

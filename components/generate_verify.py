@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from paragent.ballot import most_confident, normalised
 from paragent.component import Answer, Component, TeamView, together
-from paragent.components.self_refine import draft_question
 from paragent.design import Param
+from paragent.prompts import draft_question
 
 
 def build() -> object:

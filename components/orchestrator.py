@@ -1,5 +1,5 @@
-"""A lead agent chooses which sub-agent answers (sub-agents as tools of an orchestrator: BOAD, section
-3; HuggingGPT, Shen et al. 2023, section 3).
+"""A lead agent chooses which sub-agent answers (sub-agents as tools of an orchestrator: BOAD,
+section 3; HuggingGPT, Shen et al. 2023, section 3).
 
 The lead sees the members' names (their roles, or their models) and the question, and answers with
 one name. A name that is not a member's is matched without case, then by its beginning; where

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from paragent.component import Component, Price
 from paragent.pocket.engine import catalog
+
+from paragent.component import Component, Price
 
 
 def _build(name: str) -> object:

@@ -6,8 +6,8 @@ Model calls: n. Provides "steps".
 from __future__ import annotations
 
 from paragent.ballot import plurality
-from paragent.component import Answer, Chat, Component, final_answer, together
-from paragent.components.chain_of_thought import INSTRUCTION
+from paragent.component import Answer, Chat, Component, together
+from paragent.prompts import STEP_BY_STEP, as_answer
 
 
 def build(n: int, temperature: float) -> object:
@@ -15,9 +15,9 @@ def build(n: int, temperature: float) -> object:
 
     async def solve(chat: Chat, question: str) -> Answer:
         replies = await together(
-            [chat.ask(INSTRUCTION, question, temperature=temperature, sample=i) for i in range(n)]
+            [chat.ask(STEP_BY_STEP, question, temperature=temperature, sample=i) for i in range(n)]
         )
-        return plurality([Answer(final_answer(r.text), r.text, r.confidence) for r in replies])
+        return plurality([as_answer(r) for r in replies])
 
     return solve
 

@@ -7,28 +7,23 @@ Stops early when a round leaves the answer unchanged. Model calls: 1 + rounds. P
 from __future__ import annotations
 
 from paragent.ballot import normalised
-from paragent.component import Answer, Chat, Component, final_answer
-from paragent.components.chain_of_thought import INSTRUCTION
+from paragent.component import Answer, Chat, Component
+from paragent.prompts import STEP_BY_STEP, as_answer, draft_question
 
 FIX_INSTRUCTION = "Check the draft solution, fix any mistake, then give the final answer."
-
-
-def draft_question(question: str, draft: str) -> str:
-    """The question with a draft solution below it."""
-    return f"{question}\nDraft: {draft}"
 
 
 def build(rounds: int) -> object:
     """A solver with at most `rounds` rounds of repair."""
 
     async def solve(chat: Chat, question: str) -> Answer:
-        reply = await chat.ask(INSTRUCTION, question)
-        answer = Answer(final_answer(reply.text), reply.text, reply.confidence)
+        reply = await chat.ask(STEP_BY_STEP, question)
+        answer = as_answer(reply)
         for _ in range(rounds):
             reply = await chat.ask(
                 FIX_INSTRUCTION, draft_question(question, answer.full), tools=False
             )
-            fixed = Answer(final_answer(reply.text), reply.text, reply.confidence)
+            fixed = as_answer(reply)
             if normalised(fixed.text) == normalised(answer.text):
                 break
             answer = fixed

@@ -21,7 +21,7 @@ def evaluate(expression: str) -> str:
     """The value of the expression as text. Raises ArithmeticFault."""
     if len(expression) > MAX_LENGTH:
         raise ArithmeticFault(f"an expression of {len(expression)} characters is too long")
-    text = expression.strip().replace("×", "*").replace("÷", "/").replace(",", "")
+    text = expression.strip().replace("\u00d7", "*").replace("\u00f7", "/").replace(",", "")
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError):

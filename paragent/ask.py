@@ -20,14 +20,14 @@ class DirectCaller:
 async def ask_design(
     design: Design,
     question: str,
-    context: Context = Context(),
+    context: Context | None = None,
     *,
     seed: int = 0,
     trace: list[TraceStep] | None = None,
 ) -> Answer:
     """The design's answer. Raises CallFailure, or InvalidDesign for a design that cannot run."""
     system = compile_design(design)
-    run = TaskRun(DirectCaller(), "trial", seed, context, trace=trace)
+    run = TaskRun(DirectCaller(), "trial", seed, context or Context(), trace=trace)
     try:
         return await system.answer(run, question)
     finally:

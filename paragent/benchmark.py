@@ -15,7 +15,7 @@ from paragent.outcome import Split
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task. `id` is stable for ever; `tags` are for reports (family, level), never for agents."""
+    """One task. `id` is stable; `tags` are for reports (family, level), never for agents."""
 
     id: str
     question: str
@@ -56,7 +56,7 @@ class ListBenchmark:
     all_tasks: tuple[Task, ...]
     scorer: Callable[[str, str], float]
     test_share: float = 0.5
-    context: Context = Context()
+    context: Context = field(default_factory=Context)
     version: str = "1"
 
     def __post_init__(self) -> None:
@@ -75,11 +75,11 @@ class ListBenchmark:
         scorer: Callable[[str, str], float] | None = None,
         *,
         test_share: float = 0.5,
-        context: Context = Context(),
+        context: Context | None = None,
     ) -> ListBenchmark:
         """From (question, answer) pairs; the default scorer is equality without case and blanks."""
         tasks = tuple(Task(question_id(q), q, a) for q, a in pairs)
-        return ListBenchmark(name, tasks, scorer or same_text, test_share, context)
+        return ListBenchmark(name, tasks, scorer or same_text, test_share, context or Context())
 
     def tasks(self, split: Split) -> Sequence[Task]:
         """The tasks of one split, in the order of their ids."""

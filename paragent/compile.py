@@ -268,9 +268,7 @@ def _chat_maker(
         params = _params(model_component, agent.model)
         models[agent.model.name] = model_component.build(**params)
     model = models[agent.model.name]
-    tools = tuple(
-        _build(component_of("tool", t.name, f"{where}.tools"), t) for t in agent.tools
-    )
+    tools = tuple(_build(component_of("tool", t.name, f"{where}.tools"), t) for t in agent.tools)
     recall = None
     if agent.memory is not None:
         recall = _build(component_of("memory", agent.memory.name, f"{where}.memory"), agent.memory)
@@ -331,4 +329,3 @@ def _params(component: Component, part: Part) -> dict[str, Any]:
 
 def _build(component: Component, part: Part) -> Any:
     return component.build(**_params(component, part))
-

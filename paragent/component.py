@@ -26,9 +26,7 @@ from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from paragent.design import Param
 
-Kind = Literal[
-    "model", "reasoning", "planning", "memory", "tool", "guard", "topology", "subagent"
-]
+Kind = Literal["model", "reasoning", "planning", "memory", "tool", "guard", "topology", "subagent"]
 T = TypeVar("T")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -42,7 +40,9 @@ class Price:
     usd_per_mtok_cached: float | None = None  # None: cached input costs as other input
     usd_per_call: float = 0.0
 
-    def usd(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float | None:
+    def usd(
+        self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0
+    ) -> float | None:
         """Dollars of one call, or None where a needed price is unknown."""
         if self.usd_per_mtok_in is None or self.usd_per_mtok_out is None:
             return None
@@ -234,7 +234,7 @@ ANSWER_MARK = "Answer:"
 
 def final_answer(text: str) -> str:
     """The part after the last "Answer:", or the last non-empty line; stripped, one line."""
-    head, mark, tail = text.rpartition(ANSWER_MARK)
+    _, mark, tail = text.rpartition(ANSWER_MARK)
     if mark:
         lines = tail.strip().splitlines()
         return lines[0].strip() if lines else ""

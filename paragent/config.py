@@ -42,7 +42,7 @@ class RunConfig:
     exclude: tuple[str, ...] = ()
     max_depth: int = 2
     max_members: int = 3
-    max_calls_per_task: int = 12
+    max_calls_per_task: int = 20
     failure_limit: float = 0.2
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -153,7 +153,7 @@ class Design:
 
     @property
     def label(self) -> str:
-        """A short human name, e.g. `cascade(pocket-s·direct, pocket-m·chain_of_thought+calculator)`."""
+        """A short human name, e.g. `vote[pocket-s·direct, pocket-m·chain_of_thought]`."""
         return _label(self.root)
 
     def replace_at(self, path: str, node: Node) -> Design:
@@ -266,13 +266,17 @@ def _part_from_data(data: object, path: str) -> Part:
                         f"parameter {key!r} is {value!r}; wanted a text, a number or true/false",
                     )
             return Part(name, tuple(items))
-    raise InvalidDesign(path, f"got {data!r}; wanted a component's name or {{name: {{parameter: value}}}}")
+    raise InvalidDesign(
+        path, f"got {data!r}; wanted a component's name or {{name: {{parameter: value}}}}"
+    )
 
 
 def _node_from_data(data: object, path: str) -> Node:
     if not isinstance(data, Mapping) or len(data) != 1 or next(iter(data)) not in ("agent", "team"):
         given = list(data) if isinstance(data, Mapping) else data
-        raise InvalidDesign(path, f"got {given!r}; a node is one mapping with the key agent or team")
+        raise InvalidDesign(
+            path, f"got {given!r}; a node is one mapping with the key agent or team"
+        )
     kind = next(iter(data))
     body, path = data[kind], f"{path}.{kind}" if path else str(kind)
     if not isinstance(body, Mapping):

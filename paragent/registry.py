@@ -89,12 +89,18 @@ class Registry(Generic[T]):
         """Import the folder and the entry points, once."""
         if self._loaded:
             return
-        self._loaded = True
         package = importlib.import_module(self._package)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda i: i.name):
-            self._take(importlib.import_module(f"{self._package}.{info.name}"))
+            if not info.name.startswith("_"):
+                self._take(importlib.import_module(f"{self._package}.{info.name}"))
         for point in entry_points(group=self._package):
-            self._take(point.load())
+            try:
+                self._take(point.load())
+            except Exception as error:  # another package's code: say whose it is
+                raise ParagentError(
+                    f"plug-in {point.name!r} ({point.value}) cannot be loaded: {error}"
+                ) from error
+        self._loaded = True
 
     def _take(self, found: object) -> None:
         if isinstance(found, self._type):

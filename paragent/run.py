@@ -68,12 +68,14 @@ class Run:
             front: list[str] | None = store.meta("front")
             self._designs = {
                 key: store.design(key)
-                for key in {*store.designs_with("test"), *(front or []), *store.meta("baselines", [])}
+                for key in {
+                    *store.designs_with("test"),
+                    *(front or []),
+                    *store.meta("baselines", []),
+                }
             }
             self._stored: dict[tuple[str, Split], Evaluation] = {
-                (key, split): Evaluation(
-                    design, split, "final-eval", store.outcomes(key, split)
-                )
+                (key, split): Evaluation(design, split, "final-eval", store.outcomes(key, split))
                 for key, design in self._designs.items()
                 for split in ("dev", "test")
             }

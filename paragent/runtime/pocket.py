@@ -59,7 +59,8 @@ class PocketPool:
         self._queue.append(_Waiting(model, request, future))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._flush)
-        return await future
+        answer: tuple[list[Any], float] = await future
+        return answer
 
     def _flush(self) -> None:
         self._timer = None

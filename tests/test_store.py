@@ -1,0 +1,105 @@
+"""The store: what is written stays, one writer at a time, and damage is told in one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from paragent.design import Agent, Design, Part
+from paragent.errors import StoreError
+from paragent.outcome import Evaluation, Failed, Measured, Pruned, Usage
+from paragent.store import FILE, Store
+
+DESIGN = Design(Agent(Part("pocket-s")))
+OUTCOMES = {
+    "t1": Measured(1.0, Usage(2, 30, 10, 0.25, 1.5), "42"),
+    "t2": Failed("timeout", "no reply in 60 s", Usage(1, 5, 0, None, 0.0)),
+    "t3": Pruned("racing"),
+}
+
+
+def test_everything_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Outcomes of all three kinds, unknown cost included, and evaluations in order."""
+    with Store(tmp_path / "run", write=True, create=True) as store:
+        store.add_design(DESIGN)
+        for task, outcome in OUTCOMES.items():
+            store.add_outcome(DESIGN.hash, "dev", task, outcome)
+        told = Evaluation(DESIGN, "dev", "label", dict(OUTCOMES), 3, "mcts")
+        store.add_evaluation(told)
+    with Store(tmp_path / "run", write=False) as store:
+        assert store.outcomes(DESIGN.hash, "dev") == OUTCOMES
+        assert store.outcomes(DESIGN.hash, "test") == {}
+        assert store.evaluations() == [told]
+        assert dict(store.evaluations()[0].outcomes) == OUTCOMES
+
+
+def test_an_outcome_is_never_changed(tmp_path: Path) -> None:
+    """The first outcome of a task stands."""
+    with Store(tmp_path / "run", write=True, create=True) as store:
+        store.add_outcome("d", "dev", "t", Measured(1.0, Usage()))
+        store.add_outcome("d", "dev", "t", Measured(0.0, Usage()))
+        assert store.outcomes("d", "dev")["t"] == Measured(1.0, Usage())
+
+
+def test_two_writers_are_refused(tmp_path: Path) -> None:
+    """The second writer is told; a reader is welcome."""
+    with Store(tmp_path / "run", write=True, create=True):
+        with pytest.raises(StoreError, match="another process is writing"):
+            Store(tmp_path / "run", write=True)
+        Store(tmp_path / "run", write=False).close()
+    Store(tmp_path / "run", write=True).close()
+
+
+def test_missing_corrupt_and_foreign_runs(tmp_path: Path) -> None:
+    """Each says what is wrong in one line and leaves no lock behind."""
+    with pytest.raises(StoreError, match="no run is stored here"):
+        Store(tmp_path, write=False)
+    Store(tmp_path / "old", write=True, create=True).close()
+    with Store(tmp_path / "old", write=True) as store:
+        store.set_meta("schema", 99)
+    with pytest.raises(StoreError, match="schema 99"):
+        Store(tmp_path / "old", write=True)
+    Store(tmp_path / "bad", write=True, create=True).close()
+    for leftover in ("-wal", "-shm"):
+        (tmp_path / "bad" / (FILE + leftover)).unlink(missing_ok=True)
+    (tmp_path / "bad" / FILE).write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(StoreError, match="cannot open the store"):
+        Store(tmp_path / "bad", write=True)
+
+
+def test_what_was_written_survives_kill_9(tmp_path: Path) -> None:
+    """A real process is killed in the middle of writing; all it reported as written is there."""
+    code = textwrap.dedent(
+        f"""
+        from pathlib import Path
+        from paragent.outcome import Measured, Usage
+        from paragent.store import Store
+        store = Store(Path({str(tmp_path / "run")!r}), write=True, create=True)
+        for i in range(10**9):
+            store.add_outcome("d", "dev", f"t{{i}}", Measured(1.0, Usage()))
+            print(i, flush=True)
+        """
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) >= 200:
+            break
+    process.send_signal(signal.SIGKILL)
+    rest = process.stdout.read().split()
+    process.wait()
+    process.stdout.close()
+    last = int(rest[-1]) if rest and rest[-1].isdigit() else 200
+    with Store(tmp_path / "run", write=True) as store:
+        assert len(store.outcomes("d", "dev")) >= min(last, 200) + 1
