@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from paragent.design import Design
-from paragent.outcome import Evaluation
+from paragent.outcome import CostName, Evaluation, Measured
+from paragent.pareto import knee
+from paragent.stats import Paired, paired_difference
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A design with its evaluations: on `dev`, which the search saw, and on the untouched `test`."""
+    """A design measured on `dev`, which the search saw, and on the untouched `test`."""
 
     design: Design
     dev: Evaluation
@@ -76,3 +78,30 @@ class RunView(Protocol):
 
     def front(self) -> Sequence[Point]:
         """The front, cheapest first."""
+
+
+def picks(points: Sequence[Point], cost: CostName = "usd") -> dict[str, int]:
+    """Index of the `cheapest`, the `knee` and the `best` of a front that is ordered by cost.
+
+    Dev scores decide, so that the test score of a pick stays an honest one. Empty for no points.
+    """
+    if not points:
+        return {}
+    pairs = [(p.dev.score, p.dev.cost(cost)) for p in points]
+    best = max(range(len(points)), key=lambda i: (pairs[i][0] or 0.0, -i))
+    return {"cheapest": 0, "knee": knee(pairs) or 0, "best": best}
+
+
+def task_scores(evaluation: Evaluation) -> dict[str, float]:
+    """Task id to score, measured tasks only."""
+    return {t: o.score for t, o in evaluation.outcomes.items() if isinstance(o, Measured)}
+
+
+def against(point: Point, baseline: Point | None) -> Paired | None:
+    """The design minus the baseline on their common test tasks; None where there are none."""
+    if baseline is None or point.test is None or baseline.test is None:
+        return None
+    ours, theirs = task_scores(point.test), task_scores(baseline.test)
+    if point.design == baseline.design or not ours.keys() & theirs.keys():
+        return None
+    return paired_difference(ours, theirs)
