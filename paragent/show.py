@@ -162,7 +162,7 @@ def summary_lines(run: RunView) -> list[str]:
         if paired is not None:
             lines.append(
                 f"best minus baseline on the same {paired.n} test tasks: {paired.mean:+.3f} "
-                f"[{paired.low:+.3f}, {paired.high:+.3f}], {p_text(paired.p_value)} (paired, exact)"
+                f"[{paired.low:+.3f}, {paired.high:+.3f}], {p_text(paired.p_value)} (paired)"
             )
     lines.append(spent_line(run.spent, len(run.evaluations)))
     return lines

@@ -231,6 +231,31 @@ def _flip_test(differences: Sequence[float], seed: int) -> float:
     return (hits + 1) / (draws + 1)
 
 
+def welch_interval(
+    a: Sequence[float], b: Sequence[float], confidence: float = 0.95
+) -> Interval | None:
+    """Interval of mean(a) - mean(b) for independent groups (Welch 1947, eq. 28 for the degrees).
+
+    None where a group has fewer than two values or neither group varies: nothing is known then.
+    """
+    from scipy.special import stdtrit
+
+    if len(a) < 2 or len(b) < 2:
+        return None
+    _z(confidence)
+    means = [math.fsum(x) / len(x) for x in (a, b)]
+    errors = [
+        math.fsum((v - m) ** 2 for v in x) / (len(x) - 1) / len(x)
+        for x, m in zip((a, b), means, strict=True)
+    ]
+    error = sum(errors)
+    if error <= 1e-18:
+        return None
+    degrees = error**2 / sum(e**2 / (len(x) - 1) for x, e in zip((a, b), errors, strict=True))
+    half = float(stdtrit(degrees, 0.5 + confidence / 2)) * math.sqrt(error)
+    return Interval(means[0] - means[1] - half, means[0] - means[1] + half)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's (1979) adjusted p-values, in the given order; at most 1, never below the given."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])

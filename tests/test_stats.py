@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from paragent.stats import (
@@ -20,6 +20,7 @@ from paragent.stats import (
     paired_difference,
     paired_sign_test,
     sign_test,
+    welch_interval,
     wilson,
 )
 
@@ -270,6 +271,28 @@ def test_no_common_task_is_refused() -> None:
     """Two designs measured on different tasks cannot be compared."""
     with pytest.raises(ValueError, match="no measured task in common"):
         paired_difference({"a": 1.0}, {"b": 1.0})
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=2, max_size=20),
+    st.lists(st.floats(0, 1), min_size=2, max_size=20),
+)
+@settings(max_examples=40, deadline=None)
+def test_welch_interval_is_scipys(a: list[float], b: list[float]) -> None:
+    """Two independent groups: the same interval as SciPy's Welch test."""
+    from scipy.stats import ttest_ind
+
+    assume(max(a) - min(a) > 1e-3 and max(b) - min(b) > 1e-3)
+    known = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    ours = welch_interval(a, b)
+    assert ours is not None
+    assert (ours.low, ours.high) == pytest.approx((known.low, known.high), rel=1e-6, abs=1e-9)
+
+
+def test_welch_interval_of_too_little_is_unknown() -> None:
+    """One value, or values that never vary, do not tell how far the mean may be off."""
+    assert welch_interval([0.5], [0.1, 0.2]) is None
+    assert welch_interval([0.5, 0.5], [0.1, 0.1]) is None
 
 
 def test_holm_by_hand() -> None:
