@@ -1,9 +1,9 @@
 """The embedded benchmark: generated tasks with exact answers, made for the pocket models.
 
 Source: `paragent.pocket.tasks`, this project. Licence: MIT. Five families (arithmetic, units,
-facts, lists, schedule), levels 1 to 6, 2,000 dev and 2,000 test tasks that share no problem. The values of
-the made-up units are not in the questions: they stand in the benchmark's notes, which an agent
-with a memory can look up.
+facts, lists, schedule), levels 1 to 6, 2,000 dev and 2,000 test tasks that share no problem. The
+values of the made-up units are not in the questions: they stand in the benchmark's notes, which an
+agent with a memory can look up.
 
 It is a real but small laboratory: effects measured here (a vote of one small model's samples that
 does not help, say) need not hold for large models.
@@ -17,7 +17,7 @@ from functools import cache
 from paragent.benchmark import Task
 from paragent.component import Context
 from paragent.outcome import Split
-from paragent.pocket.tasks import is_correct, notes, tasks
+from paragent.pocket.tasks import FAMILIES, is_correct, notes, tasks
 from paragent.registry import BenchmarkPlugin
 
 VERSION = "1"
@@ -31,8 +31,8 @@ class PocketBenchmark:
 
     @property
     def context(self) -> Context:
-        """The notes of the tasks' world; no examples."""
-        return Context(notes=notes())
+        """The notes of the tasks' world, and the families as skills; no examples."""
+        return Context(notes=notes(), skills=FAMILIES)
 
     def tasks(self, split: Split) -> Sequence[Task]:
         """2,000 tasks; any prefix is balanced over families."""

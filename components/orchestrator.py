@@ -2,7 +2,7 @@
 section 3; HuggingGPT, Shen et al. 2023, section 3).
 
 The lead sees the members' names (their roles, or their models) and the question, and answers with
-one name. A name that is not a member's is matched without case, then by its beginning; where
+one name. A role may join several skills, `facts+lists`: each is offered as a name of its own. A name that is not a member's is matched without case, then by its beginning; where
 nothing matches, the first member answers, and that call is not lost: it is counted like any other.
 Model calls: the lead's one, and the chosen member's own.
 """
@@ -16,6 +16,18 @@ from paragent.component import Answer, Component, TeamView, final_answer
 from paragent.design import Param
 
 INSTRUCTION = "Choose the best agent for the question. Answer with its name."
+
+
+def offers(roles: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The names the lead may say, and the member each belongs to; the first owner keeps a name."""
+    names: list[str] = []
+    owners: list[int] = []
+    for owner, role in enumerate(roles):
+        for name in role.split("+"):
+            if name and name not in names:
+                names.append(name)
+                owners.append(owner)
+    return names, owners
 
 
 def choose(names: Sequence[str], said: str) -> int:
@@ -35,14 +47,15 @@ def build() -> object:
 
     async def solve(team: TeamView, question: str) -> Answer:
         assert team.lead is not None, "the space gives an orchestrator a lead"
-        names = [member.name for member in team.members]
+        names, owners = offers([member.name for member in team.members])
         reply = await team.lead.ask(
             INSTRUCTION,
             f"Agents: {', '.join(names)}\nQuestion: {question}",
             tools=False,
             memory=False,
         )
-        return await team.members[choose(names, final_answer(reply.text))].solve(question)
+        chosen = owners[choose(names, final_answer(reply.text))]
+        return await team.members[chosen].solve(question)
 
     return solve
 

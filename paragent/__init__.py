@@ -34,9 +34,7 @@ _LAZY = {
     "Failed": "paragent.outcome",
     "Pruned": "paragent.outcome",
     "Evaluation": "paragent.outcome",
-    "components": "paragent.registry",
-    "searchers": "paragent.registry",
-    "benchmarks": "paragent.registry",
+    "register": "paragent.registry",
 }
 
 __all__ = ["__version__", *_LAZY]

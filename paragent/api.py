@@ -7,7 +7,7 @@ import platform
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from paragent.space import DesignSpace, Limits
 from paragent.store import Store
 
 Progress = Callable[[Event], None]
+
+#: Every paid call of a run, in its folder.
+CALLS = "calls.db"
 
 
 def optimize(
@@ -57,7 +60,7 @@ def optimize(
         {"benchmark": name, "searcher": searcher, "evals": evals, **settings}
     )
     prepared = _Prepared(config, None if isinstance(benchmark, str) else benchmark)
-    folder = Path(out) if out else _new_folder(prepared.config)
+    folder = Path(out) if out else new_folder(prepared.config)
     if folder.exists():
         raise UsageError(f"{folder} exists already; a run needs a new folder (or: resume it)")
     with Store(folder, write=True, create=True) as store:
@@ -169,7 +172,7 @@ class _Prepared:
         return self.space.normalise(Design(Agent(Part(cheapest), Part("direct"))))
 
 
-def _new_folder(config: RunConfig) -> Path:
+def new_folder(config: RunConfig) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     base = f"{config.benchmark}-{config.searcher}-seed{config.seed}-{stamp}"
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in base)
@@ -201,7 +204,7 @@ def _finish(prepared: _Prepared, store: Store, progress: Progress | None) -> Non
 
 async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> None:
     config = prepared.config
-    journal = Journal(store.folder)
+    journal = Journal(store.folder / CALLS)
     ledger = Ledger(
         Caps(config.usd, config.tokens, config.calls, config.evals, config.minutes),
         journal.entries(),
@@ -295,7 +298,14 @@ class _Watcher:
     def remember(self) -> None:
         """Write what was spent so far."""
         spent = self._ledger.spent()
-        self._store.set_meta("spent", asdict(spent))
+        plain = {
+            "usd": spent.usd,
+            "tokens": spent.tokens,
+            "calls": spent.calls,
+            "seconds": spent.seconds,
+            "by_purpose": {name: dict(used) for name, used in spent.by_purpose.items()},
+        }
+        self._store.set_meta("spent", plain)
         self._store.set_meta("seconds", spent.seconds)
 
     def say(self, kind: str, message: str = "") -> None:

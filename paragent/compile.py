@@ -117,7 +117,7 @@ class ModelChat:
         used = self.tools if tools and "{tools}" in instruction else ()
         system = instruction.replace("{tools}", self._clause(used))
         if self.role:
-            system = f"You are the {self.role} agent. {system}"
+            system = f"You are the {self.role.replace('+', ' and ')} agent. {system}"
         if memory and self.recall is not None:
             block = await self.recall(self.run.context, self.subject or question)
             if block:

@@ -124,10 +124,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Context:
-    """What surrounds a task and may be looked up: the benchmark's notes and worked examples."""
+    """What surrounds a task: the benchmark's notes and worked examples, which may be looked up,
+    and the names of its kinds of tasks, by which a team can divide the work."""
 
     notes: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
+    skills: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from paragent.benchmark import Benchmark
 from paragent.config import RunConfig
@@ -26,6 +26,7 @@ from paragent.outcome import Evaluation, Outcome, Purpose, Split
 from paragent.pareto import front as pareto_front
 from paragent.runtime.ledger import Ledger
 from paragent.searcher import Proposal, Searcher
+from paragent.stats import paired_difference
 from paragent.store import Store
 
 #: Tasks that all finalists finish before any goes on, so that a cap leaves them comparable.
@@ -43,7 +44,6 @@ class Engine:
     store: Store
     ledger: Ledger
     watch: Callable[[str, Evaluation | None], None]
-    asked: set[str] = field(default_factory=set)
 
     async def search(self) -> str:
         """Search until a cap is reached or nothing is left to propose; returns what ended it."""
@@ -53,16 +53,16 @@ class Engine:
         try:
             while True:
                 while not stop and len(window) < self.config.parallel:
-                    if len(self.asked) >= self.config.evals:
+                    if self.ledger.evaluations == self.config.evals:
                         stop = "evaluations"
                         break
                     proposals = self.searcher.ask(1)
                     if not proposals:
                         stop = "" if window else "space"
                         break
+                    self.ledger.count_evaluation()
                     proposal = proposals[0]
                     ids = tuple(t.id for t in tasks[: proposal.tasks or self.config.tasks])
-                    self.asked.add(proposal.design.hash)
                     self.store.add_design(proposal.design)
                     job = asyncio.ensure_future(
                         self.measure(proposal.design, "dev", ids, proposal.purpose)
@@ -117,7 +117,9 @@ class Engine:
             self.store.add_design(design)
         stop = await self._in_rounds(designs, "dev", dev[: config.tasks + config.confirm])
         confirmed = [self.stored(design, "dev") for design in designs]
-        front = [e.design for e in front_of(confirmed, config)]
+        anchors = confirmed[: len(baselines)]
+        better = [e for e in confirmed if all(above(e, anchor) for anchor in anchors)]
+        front = [e.design for e in front_of(better or confirmed, config)]
         self.store.set_meta("front", [d.hash for d in front])
         chosen = list(dict.fromkeys([*baselines, *front]))
         return await self._in_rounds(chosen, "test", test) or stop
@@ -144,6 +146,21 @@ class Engine:
         found = self.store.outcomes(design.hash, split)
         ordered = {t.id: found[t.id] for t in self.benchmark.tasks(split) if t.id in found}
         return Evaluation(design, split, "final-eval", ordered)
+
+
+def above(evaluation: Evaluation, baseline: Evaluation) -> bool:
+    """Whether it scores higher than the baseline on the tasks both ran, beyond noise.
+
+    Paired per task, two-sided 95 %. A front of designs that cannot be told from the cheapest
+    direct answer would sell noise, so only such designs enter it (the baseline stands beside it).
+    A baseline that could not be measured excludes nothing.
+    """
+    mine, theirs = evaluation.scores, baseline.scores
+    if not theirs:
+        return True
+    if not mine.keys() & theirs.keys():
+        return False
+    return paired_difference(mine, theirs).low > 0
 
 
 def measurable(evaluation: Evaluation, config: RunConfig) -> bool:

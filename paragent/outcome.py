@@ -159,6 +159,11 @@ class Evaluation:
         return tuple(o for o in self.outcomes.values() if isinstance(o, Measured))
 
     @property
+    def scores(self) -> dict[str, float]:
+        """Task id to score, of the measured tasks: what paired comparisons take."""
+        return {t: o.score for t, o in self.outcomes.items() if isinstance(o, Measured)}
+
+    @property
     def failed(self) -> tuple[Failed, ...]:
         """The failed outcomes, in the order of the tasks."""
         return tuple(o for o in self.outcomes.values() if isinstance(o, Failed))

@@ -141,6 +141,18 @@ benchmarks: Registry[BenchmarkPlugin] = Registry(
 )
 
 
+def register(
+    plugin: Component | SearcherPlugin | BenchmarkPlugin, *, replace: bool = False
+) -> None:
+    """Add a plug-in of any kind to its registry; `replace` allows a name that is taken."""
+    if isinstance(plugin, Component):
+        components.register(plugin, replace=replace)
+    elif isinstance(plugin, SearcherPlugin):
+        searchers.register(plugin, replace=replace)
+    else:
+        benchmarks.register(plugin, replace=replace)
+
+
 def component_of(kind: Kind, name: str, where: str = "") -> Component:
     """The component of that kind and name; the nearest name is sought among its kind only."""
     if name in components and components[name].kind == kind:

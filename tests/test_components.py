@@ -216,6 +216,13 @@ def test_orchestrator_hands_the_question_to_the_named_member(scripted: Make) -> 
     assert not sums.seen
 
 
+def test_a_member_with_several_skills_is_offered_under_each() -> None:
+    """facts+lists owns both names; a name two members share belongs to the first."""
+    from paragent.components.orchestrator import offers
+
+    assert offers(["sums", "facts+lists", "lists"]) == (["sums", "facts", "lists"], [0, 1, 1])
+
+
 @pytest.mark.parametrize(
     ("said", "index"), [("Facts.", 1), ("fact", 1), ("", 0), ("nobody", 0), ("sums and more", 0)]
 )

@@ -1,0 +1,1 @@
+"""Measurements about Paragent itself: which designs, models and searchers to trust."""

@@ -1,0 +1,251 @@
+"""The engine: order, budget, resumption and the first law, on a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from scripted import ScriptedModel
+
+from paragent.benchmark import ListBenchmark
+from paragent.config import RunConfig
+from paragent.design import Agent, Design, Part
+from paragent.engine import Engine, above, finalists, front_of
+from paragent.executor import LocalExecutor
+from paragent.outcome import Evaluation, Failed, Measured, Usage
+from paragent.runtime.journal import Journal
+from paragent.runtime.ledger import Caps, Ledger
+from paragent.runtime.model import Request
+from paragent.runtime.session import Session
+from paragent.searcher import Proposal
+from paragent.store import Store
+
+Make = Callable[..., ScriptedModel]
+
+BENCHMARK = ListBenchmark.of("sums", [(f"{i}+1=", str(i + 1)) for i in range(60)])
+BASELINE = Design(Agent(Part("scripted"), Part("direct")))
+DESIGNS = [
+    Design(Agent(Part("scripted"), Part("direct"), role=f"number {i}")) for i in range(1, 10)
+]
+
+
+def adds(request: Request) -> str:
+    """Solves the sum, but only for roles from "number 5" on."""
+    system, question = (m.content for m in request.messages)
+    able = any(f"number {i} " in system for i in range(5, 10))
+    return f"Answer: {int(question.split('+')[0]) + 1 if able else 0}"
+
+
+@dataclass
+class ListSearcher:
+    """Proposes the given designs in order, and remembers what it was told."""
+
+    designs: Sequence[Design] = tuple(DESIGNS)
+    told: list[Evaluation] = field(default_factory=list)
+    asked: int = 0
+
+    def ask(self, n: int) -> list[Proposal]:
+        """The next designs."""
+        chosen = self.designs[self.asked : self.asked + n]
+        self.asked += len(chosen)
+        return [Proposal(d, by="list") for d in chosen]
+
+    def tell(self, evaluation: Evaluation) -> None:
+        """Remember."""
+        self.told.append(evaluation)
+
+
+def run(
+    folder: Path, searcher: ListSearcher, *, create: bool = True, settle: bool = False, **caps: int
+) -> tuple[str, list[Evaluation], list[str]]:
+    """One engine run; returns what stopped it, what was told, and the front's hashes."""
+    config = RunConfig(
+        benchmark="sums",
+        evals=caps.pop("evals", 9),
+        tasks=10,
+        confirm=10,
+        test_tasks=20,
+        parallel=3,
+    )
+
+    async def go() -> tuple[str, list[Evaluation], list[str]]:
+        with Store(folder, write=True, create=create) as store:
+            journal = Journal(folder / "calls.db")
+            ledger = Ledger(Caps(**caps), journal.entries())
+            session = Session(ledger, journal)
+            engine = Engine(
+                config,
+                BENCHMARK,
+                searcher,
+                LocalExecutor(BENCHMARK, session),
+                store,
+                ledger,
+                lambda kind, evaluation: None,
+            )
+            try:
+                stop = await engine.search()
+                if settle:
+                    await engine.settle(store.evaluations(), [BASELINE])
+                return stop, store.evaluations(), store.meta("front", [])
+            finally:
+                await session.aclose()
+                journal.close()
+
+    return asyncio.run(go())
+
+
+def test_designs_are_told_in_the_order_of_proposal(scripted: Make, tmp_path: Path) -> None:
+    """Three run at a time, and nine are told 0 to 8, each on the same ten tasks."""
+    scripted(adds)
+    searcher = ListSearcher()
+    stop, stored, _ = run(tmp_path / "run", searcher)
+    assert stop in ("space", "evaluations")
+    assert [e.design for e in searcher.told] == DESIGNS
+    assert [e.number for e in searcher.told] == list(range(9))
+    assert len({tuple(e.outcomes) for e in searcher.told}) == 1
+    assert [e.score for e in searcher.told] == [0.0] * 4 + [1.0] * 5
+    assert stored == searcher.told
+
+
+def test_the_cap_on_evaluations_is_exact(scripted: Make, tmp_path: Path) -> None:
+    """Five of nine."""
+    scripted(adds)
+    searcher = ListSearcher()
+    stop, stored, _ = run(tmp_path / "run", searcher, evals=5)
+    assert (stop, len(stored), searcher.asked) == ("evaluations", 5, 5)
+
+
+def test_a_cap_on_calls_is_never_exceeded_and_keeps_what_was_measured(
+    scripted: Make, tmp_path: Path
+) -> None:
+    """25 calls are two designs of ten and half of a third: two are told, 25 calls are made."""
+    model = scripted(adds)
+    searcher = ListSearcher()
+    stop, stored, _ = run(tmp_path / "run", searcher, calls=25)
+    assert stop == "calls"
+    assert len(model.seen) <= 25
+    assert len(stored) >= 1
+    assert all(e.n == 10 for e in stored)
+
+
+def test_resuming_pays_for_nothing_twice(scripted: Make, tmp_path: Path) -> None:
+    """After a cap, a second run of the same folder asks the model only what is missing."""
+    model = scripted(adds)
+    run(tmp_path / "run", ListSearcher(), calls=25)
+    paid = len(model.seen)
+    searcher = ListSearcher()
+    _, stored, _ = run(tmp_path / "run", searcher, create=False)
+    assert len(stored) == 9
+    assert len(model.seen) == 90, "nine designs, ten tasks, each call once over both runs"
+    assert paid < 90
+    assert [e.design for e in searcher.told] == DESIGNS
+
+
+def test_the_front_is_settled_on_fresh_tasks_and_beats_the_baseline(
+    scripted: Make, tmp_path: Path
+) -> None:
+    """Roles 1 to 4 are as bad as the baseline and stay out; of the equal rest the cheapest wins."""
+    scripted(adds)
+    _, _, front = run(tmp_path / "run", ListSearcher(), settle=True)
+    able = {d.hash for d in DESIGNS[4:]}
+    assert front and set(front) <= able
+    with Store(tmp_path / "run", write=False) as store:
+        assert len(store.outcomes(front[0], "dev")) == 20, "10 in the search, 10 fresh ones"
+        assert len(store.outcomes(front[0], "test")) == 20
+        assert len(store.outcomes(BASELINE.hash, "test")) == 20
+        test_ids = {t.id for t in BENCHMARK.tasks("test")}
+        assert set(store.outcomes(front[0], "test")) <= test_ids
+
+
+def test_a_component_that_raises_fails_its_design_and_no_other(
+    scripted: Make, tmp_path: Path
+) -> None:
+    """The failure is told as such, without a score; the other designs go on."""
+
+    def script(request: Request) -> str:
+        if "number 2 " in request.messages[0].content:
+            raise RuntimeError("boom")
+        return adds(request)
+
+    scripted(script)
+    searcher = ListSearcher()
+    run(tmp_path / "run", searcher)
+    broken = searcher.told[1]
+    assert broken.score is None
+    assert broken.failures == {"component": 10}
+    assert [e.score for e in searcher.told if e is not broken] == [0.0] * 3 + [1.0] * 5
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 7, "yes", None])
+def test_a_scorer_outside_its_range_fails_the_task(
+    scripted: Make, tmp_path: Path, bad: object
+) -> None:
+    """NaN, 7 or a text is no score and no zero."""
+    from scripted import Straight
+
+    from paragent.compile import compile_design
+    from paragent.evaluate import evaluate_task
+
+    scripted(adds)
+    benchmark = ListBenchmark.of(
+        "odd",
+        [(f"{i}+1=", "1") for i in range(20)],
+        lambda expected, given: bad,  # type: ignore
+    )
+    outcome = asyncio.run(
+        evaluate_task(
+            compile_design(DESIGNS[0]),
+            benchmark,
+            benchmark.tasks("dev")[0],
+            Straight(),
+            purpose="trial",
+            seed=0,
+        )
+    )
+    assert isinstance(outcome, Failed)
+    assert outcome.kind == "scorer"
+
+
+def evaluation(i: int, right: int, cost: float, n: int = 20, failed: int = 0) -> Evaluation:
+    """`right` of `n` tasks solved at `cost` dollars each, `failed` further tasks failed."""
+    outcomes: dict[str, Measured | Failed] = {
+        f"t{k}": Measured(float(k < right), Usage(usd=cost)) for k in range(n)
+    }
+    outcomes |= {f"f{k}": Failed("server", "500") for k in range(failed)}
+    return Evaluation(DESIGNS[i], "dev", "search-eval", outcomes)
+
+
+def test_front_leaves_out_what_is_dominated_or_not_measurable() -> None:
+    """Of (10, $1), (15, $2), (12, $3), and a perfect one that fails on half its tasks: two stay."""
+    config = RunConfig()
+    found = front_of(
+        [
+            evaluation(0, 10, 1.0),
+            evaluation(1, 15, 2.0),
+            evaluation(2, 12, 3.0),
+            evaluation(3, 20, 0.5, failed=20),
+        ],
+        config,
+    )
+    assert [e.design for e in found] == DESIGNS[:2]
+
+
+def test_finalists_peel_front_after_front() -> None:
+    """With room for three: the whole first front, then the best score of the second."""
+    pool = [
+        evaluation(0, 10, 1.0),
+        evaluation(1, 15, 2.0),
+        evaluation(2, 9, 1.5),
+        evaluation(3, 14, 3.0),
+    ]
+    assert finalists(pool, RunConfig(finalists=3)) == [DESIGNS[1], DESIGNS[0], DESIGNS[3]]
+
+
+def test_above_asks_for_more_than_noise() -> None:
+    """11 of 20 against 10 of 20 is noise; 18 against 10 is not."""
+    base = evaluation(0, 10, 1.0)
+    assert not above(evaluation(1, 11, 1.0), base)
+    assert above(evaluation(2, 18, 1.0), base)

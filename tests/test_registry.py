@@ -1,0 +1,51 @@
+"""Registries: one door, no doubles, nearest names."""
+
+from __future__ import annotations
+
+import pytest
+
+import paragent
+from paragent.component import Component
+from paragent.errors import ParagentError, UnknownName
+from paragent.registry import benchmarks, component_of, components, searchers
+
+
+def test_built_ins_are_found_by_their_files() -> None:
+    """A few names of each kind, and sorted iteration."""
+    assert {"direct", "chain_of_thought", "vote", "calculator", "lookup"} <= set(components.names())
+    assert "pocket" in benchmarks
+    assert "random" in searchers
+    assert list(components.names()) == sorted(c.name for c in components)
+
+
+def test_unknown_names_offer_the_nearest() -> None:
+    """A misspelt name of the right kind; a name of another kind is not offered."""
+    with pytest.raises(
+        UnknownName, match=r"no benchmark is called 'poket'\. Did you mean 'pocket'"
+    ):
+        benchmarks["poket"]
+    with pytest.raises(UnknownName, match="Did you mean 'chain_of_thought'"):
+        component_of("reasoning", "chain_of_though")
+    with pytest.raises(UnknownName, match=r"team\.topology: no topology is called 'direct'"):
+        component_of("topology", "direct", "team.topology")
+
+
+def test_a_name_taken_twice_is_refused_unless_asked_for() -> None:
+    """The second registration says so; `replace=True` and `unregister` undo it."""
+    first = Component("toy_for_test", "reasoning", "one", build=lambda: None)
+    second = Component("toy_for_test", "reasoning", "two", build=lambda: None)
+    paragent.register(first)
+    try:
+        with pytest.raises(ParagentError, match="two components are called 'toy_for_test'"):
+            paragent.register(second)
+        paragent.register(second, replace=True)
+        assert components["toy_for_test"].summary == "two"
+    finally:
+        components.unregister("toy_for_test")
+    assert "toy_for_test" not in components
+
+
+def test_a_component_of_an_unknown_kind_is_refused() -> None:
+    """The kinds are fixed."""
+    with pytest.raises(ValueError, match="kind 'magic'"):
+        Component("x", "magic", "y", build=lambda: None)  # type: ignore[arg-type]
