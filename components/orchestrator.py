@@ -2,8 +2,9 @@
 section 3; HuggingGPT, Shen et al. 2023, section 3).
 
 The lead sees the members' names (their roles, or their models) and the question, and answers with
-one name. A role may join several skills, `facts+lists`: each is offered as a name of its own. A name that is not a member's is matched without case, then by its beginning; where
-nothing matches, the first member answers, and that call is not lost: it is counted like any other.
+one name. A role may join several skills, `facts+lists`: each is offered as a name of its own. A
+name that is not a member's is matched without case, then by its beginning; where nothing matches,
+the first member answers, and that call is not lost: it is counted like any other.
 Model calls: the lead's one, and the chosen member's own.
 """
 

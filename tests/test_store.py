@@ -13,11 +13,11 @@ import pytest
 
 from paragent.design import Agent, Design, Part
 from paragent.errors import StoreError
-from paragent.outcome import Evaluation, Failed, Measured, Pruned, Usage
+from paragent.outcome import Evaluation, Failed, Measured, Outcome, Pruned, Usage
 from paragent.store import FILE, Store
 
 DESIGN = Design(Agent(Part("pocket-s")))
-OUTCOMES = {
+OUTCOMES: dict[str, Outcome] = {
     "t1": Measured(1.0, Usage(2, 30, 10, 0.25, 1.5), "42"),
     "t2": Failed("timeout", "no reply in 60 s", Usage(1, 5, 0, None, 0.0)),
     "t3": Pruned("racing"),

@@ -89,7 +89,7 @@ def gates(found: Mapping[str, Evaluation], models: Sequence[str]) -> list[dict[s
     if "vote of all models" in found:
         votes = ["vote of all models", "most confident of all models"]
         wanted.append(("mixed models above the best single", best(votes), best(singles), 0.0))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, better, worse, margin in wanted:
         pair = paired_difference(found[better].scores, found[worse].scores)
         rows.append(
