@@ -193,7 +193,7 @@ _SECRET_TEXT = (
     re.compile(r"(\bBearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE),
     re.compile(r"(://)[^/\s:@<>\"']+:[^/\s@<>\"']+(?=@)"),
     re.compile(
-        r"((?:api[_-]?key|password|secret|access[_-]?token)["']?\s*[=:]\s*[\"']?)[\w.~+/=-]{6,}",
+        r"((?:api[_-]?key|password|secret|access[_-]?token)[\"']?\s*[=:]\s*[\"']?)[\w.~+/=-]{6,}",
         re.IGNORECASE,
     ),
 )
