@@ -1,7 +1,9 @@
 """The journal guards one invariant: **a completion is on disk before anyone sees it**.
 
 Every billed call is one row of `calls.db` in the run folder. The rows are the cache (a resumed run
-finds its earlier answers and pays for none twice) and the ledger's memory (`entries`).
+finds its earlier answers and pays for none twice) and the ledger's memory (`entries`). A call to an
+endpoint is also noted before it is sent (`take_off`) and struck off when it is back: what is left
+there after a crash may have been billed, and counts against the caps with its worst case.
 
 Rows are appended by one event loop; those of the same turn of the loop share a transaction, so that
 thousands of rows a second are cheap. The file is SQLite in WAL mode with synchronous=NORMAL: what
@@ -15,11 +17,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,15 @@ CREATE TABLE calls (
 )
 """,
     "CREATE INDEX calls_by_key ON calls (key)",
+    """
+CREATE TABLE flights (          -- sent, and not known to have landed
+    id INTEGER PRIMARY KEY,
+    purpose TEXT NOT NULL,
+    usd_pico INTEGER,           -- worst cases, as above
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL
+)
+""",
 )
 
 
@@ -150,6 +162,16 @@ class Row:
         )
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What the next transaction writes, and who waits for it."""
+
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+    flights: list[tuple[object, ...]] = field(default_factory=list)
+    landed: list[tuple[int]] = field(default_factory=list)
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+
 class Journal:
     """`calls.db`: append with `put`, look up with `get`. Belongs to one event loop.
 
@@ -159,8 +181,10 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._waiting: list[tuple[tuple[object, ...], asyncio.Future[None]]] = []
+        self._pending = _Batch()
         self._scheduled = False
+        # Numbers of flights are unique among the processes that ever wrote this file.
+        self._last_flight = int.from_bytes(os.urandom(5), "big") << 20
         with self._plainly():
             self._db = sqlite3.connect(
                 self.path, isolation_level=None, timeout=30.0, check_same_thread=False
@@ -208,41 +232,70 @@ class Journal:
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self.path}: a record cannot be read ({error!r})") from None
 
-    async def put(self, row: Row) -> None:
-        """Append; returns once the row is committed, together with others of the same moment."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((row.values(), done))
+    async def put(self, row: Row, flight: int | None = None) -> None:
+        """Append, and strike its flight off; returns once that is committed."""
+        self._pending.rows.append(row.values())
+        if flight is not None:
+            self._pending.landed.append((flight,))
+        await self._committed()
+
+    async def take_off(
+        self, purpose: str, prompt_tokens: int, completion_tokens: int, usd: float | None
+    ) -> int:
+        """Note a call, with its worst case, before it is sent; returns the flight's number."""
+        self._last_flight += 1
+        flight = self._last_flight
+        pico = None if usd is None else round(usd * PICO)
+        self._pending.flights.append((flight, purpose, pico, prompt_tokens, completion_tokens))
+        await self._committed()
+        return flight
+
+    def land(self, flight: int) -> None:
+        """Strike a flight off that was surely not billed; written with the next commit."""
+        self._pending.landed.append((flight,))
+        self._schedule()
+
+    async def _committed(self) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.waiting.append(done)
+        self._schedule()
+        await done
+
+    def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._flush)
-        await done
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._scheduled = False
-        batch, self._waiting = self._waiting, []
+        batch, self._pending = self._pending, _Batch()
         try:
-            self.append([values for values, _ in batch])
+            self._write(batch)
         except Exception as error:  # handed to every caller that waits for its row
-            for _, done in batch:
+            for done in batch.waiting:
                 if not done.done():
                     done.set_exception(error)
             return
-        for _, done in batch:
+        for done in batch.waiting:
             if not done.done():
                 done.set_result(None)
 
-    def append(self, rows: list[tuple[object, ...]]) -> None:
-        """Write rows (of `Row.values`) in one transaction, now."""
+    def append(self, rows: Iterable[Row]) -> None:
+        """Write rows in one transaction, now."""
+        self._write(_Batch(rows=[row.values() for row in rows]))
+
+    def _write(self, batch: _Batch) -> None:
         with self._plainly():
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.executemany("INSERT INTO flights VALUES (?,?,?,?,?)", batch.flights)
                 self._db.executemany(
                     "INSERT INTO calls (key, model, purpose, completion, failure, paid, usd_pico, "
                     "prompt_tokens, completion_tokens, latency_s, at) "
                     "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                    rows,
+                    batch.rows,
                 )
+                self._db.executemany("DELETE FROM flights WHERE id = ?", batch.landed)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -257,9 +310,14 @@ class Journal:
                 "count(*) FROM calls WHERE paid GROUP BY purpose, usd_pico IS NULL "
                 "ORDER BY 1, usd_pico IS NULL"
             ).fetchall()
-        for purpose, prompt, completion, pico, calls in rows:
-            usd = None if pico is None else pico / PICO
-            yield Entry(purpose, prompt, completion, usd, calls)
+            lost = self._db.execute(
+                "SELECT purpose, prompt_tokens, completion_tokens, usd_pico, 1 FROM flights "
+                "ORDER BY id"
+            ).fetchall()
+        for unsure, found in ((False, rows), (True, lost)):
+            for purpose, prompt, completion, pico, calls in found:
+                usd = None if pico is None else pico / PICO
+                yield Entry(purpose, prompt, completion, usd, calls, unsure)
 
     def stats(self) -> dict[str, int | float]:
         """How many rows, completions and distinct models; and the file's bytes."""
@@ -282,12 +340,13 @@ class Journal:
         """Forget every row (never of a run one wants to resume); returns how many there were."""
         with self._plainly():
             gone = self._db.execute("DELETE FROM calls").rowcount
+            self._db.execute("DELETE FROM flights")
             self._db.execute("VACUUM")
         return gone
 
     def close(self) -> None:
         """Write what waits and close the file."""
-        if self._waiting:
+        if self._pending.waiting or self._pending.landed:
             self._flush()
         self._db.close()
 

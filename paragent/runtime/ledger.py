@@ -55,13 +55,18 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Earlier spending of one purpose, as a run folder remembers it. `usd` None: unknown."""
+    """Earlier spending of one purpose, as a run folder remembers it. `usd` None: unknown.
+
+    `unsure`: calls that were sent and never settled (the process died, the line broke); the
+    amounts are their worst cases.
+    """
 
     purpose: str
     prompt_tokens: int
     completion_tokens: int
     usd: float | None
     calls: int = 1
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,11 @@ class Ledger:
         for entry in settled:
             pico = None if entry.usd is None else round(entry.usd * PICO)
             tokens = entry.prompt_tokens + entry.completion_tokens
-            self._add_settled(entry.purpose, tokens, pico, entry.calls)
+            if entry.unsure:
+                self._unsure_calls += entry.calls
+                self._unsure_pico += pico or 0
+            else:
+                self._add_settled(entry.purpose, tokens, pico, entry.calls)
             self._count(self._used, entry.purpose, tokens, pico, entry.calls)
 
     # -- one call ---------------------------------------------------------------------------------
@@ -205,9 +214,7 @@ class Ledger:
         """The bill is unknown: the worst case keeps counting against the caps, as unsure."""
         with self._lock:
             self._close(reservation)
-            self._count(
-                self._used, reservation.purpose, reservation.tokens, reservation.pico, 1
-            )
+            self._count(self._used, reservation.purpose, reservation.tokens, reservation.pico, 1)
             self._unsure_calls += 1
             self._unsure_pico += reservation.pico or 0
 

@@ -20,6 +20,10 @@ TRANSIENT = frozenset({"rate-limit", "timeout", "server", "connection", "malform
 MAYBE_BILLED = frozenset({"timeout", "connection", "malformed"})
 
 
+class UnsentFailure(CallFailure):
+    """A call that never reached its server, so that nothing can have been billed."""
+
+
 class BilledFailure(CallFailure):
     """A call that failed but was billed: its reply reported usage (refused, empty, cut off)."""
 
@@ -43,6 +47,8 @@ class RetryPolicy:
     attempts: int = 6
     first_wait_s: float = 0.5
     longest_wait_s: float = 30.0
+    #: A billed reply that was of no use is paid again at most this often.
+    billed_attempts: int = 3
     #: A server that asks for more than this is believed to mean "not today".
     longest_retry_after_s: float = 120.0
 
@@ -52,7 +58,8 @@ class RetryPolicy:
         `attempt` is the one that just failed, counted from 1. The same `seed` and attempt give the
         same jitter in every process.
         """
-        if failure.kind not in TRANSIENT or attempt >= self.attempts:
+        most = self.billed_attempts if isinstance(failure, BilledFailure) else self.attempts
+        if failure.kind not in TRANSIENT or attempt >= most:
             return None
         bound = min(self.longest_wait_s, self.first_wait_s * 2.0 ** (attempt - 1))
         digest = hashlib.sha256(f"{seed}\x1f{attempt}".encode()).digest()

@@ -21,7 +21,7 @@ from paragent.runtime.journal import Journal, Row, call_key
 from paragent.runtime.ledger import Ledger, Reservation
 from paragent.runtime.limits import Limiter, Limits
 from paragent.runtime.model import Completion, LanguageModel, Request
-from paragent.runtime.retry import MAYBE_BILLED, BilledFailure, RetryPolicy
+from paragent.runtime.retry import MAYBE_BILLED, BilledFailure, RetryPolicy, UnsentFailure
 
 
 class RemoteModel(LanguageModel, Protocol):
@@ -34,6 +34,9 @@ class RemoteModel(LanguageModel, Protocol):
 
     async def attempt(self, request: Request) -> Completion:
         """One try, without retries; raises CallFailure."""
+
+    def likely_tokens(self, request: Request) -> int:
+        """About how many tokens the call will use, for limits in tokens per minute."""
 
 
 def is_remote(model: LanguageModel) -> TypeGuard[RemoteModel]:
@@ -191,9 +194,9 @@ class Session:
         limiter: Limiter | None = None,
     ) -> Completion:
         worst = model.worst_case(request)
-        if limiter is None:
+        if limiter is None or not is_remote(model):
             return await self._pay(model, request, purpose, key, worst)
-        async with limiter.slot(sum(worst)):
+        async with limiter.slot(model.likely_tokens(request)):
             return await self._pay(model, request, purpose, key, worst)
 
     async def _pay(
@@ -204,56 +207,53 @@ class Session:
         key: bytes,
         worst: tuple[int, int],
     ) -> Completion:
-        reservation = await self._reserve(model, purpose, worst)
-        remote = is_remote(model)
+        usd = model.price.usd(*worst)
+        reservation = await self._reserve(model, purpose, worst, usd)
+        flight: int | None = None
         try:
-            self.counts.sent[model.name] += 1
             if is_remote(model):
+                if self.journal is not None:
+                    flight = await self.journal.take_off(purpose, *worst, usd)
+                self.counts.sent[model.name] += 1
                 completion = await model.attempt(request)
             else:
+                self.counts.sent[model.name] += 1
                 completion = await model.complete(request)
         except BilledFailure as failure:
-            await self._charge_failure(model, purpose, key, reservation, failure)
+            prompt, drawn = failure.prompt_tokens, failure.completion_tokens
+            usd = model.price.usd(prompt, drawn, failure.cached_tokens)
+            row = Row(key, model.name, purpose, None, usd, prompt, drawn, failure.kind)
+            await self._settle(reservation, row, flight)
             raise
         except CallFailure as failure:
-            self._let_go(reservation, unsure=remote and failure.kind in MAYBE_BILLED)
+            unsure = failure.kind in MAYBE_BILLED and not isinstance(failure, UnsentFailure)
+            self._let_go(reservation, flight, unsure=unsure and is_remote(model))
             raise
         except BaseException:  # cancelled in mid-call, or a bug of the model's
-            self._let_go(reservation, unsure=remote)
+            self._let_go(reservation, flight, unsure=is_remote(model))
             raise
         row = _row(model, key, purpose, completion)
-        self.ledger.settle(reservation, row.prompt_tokens, row.completion_tokens, row.usd)
-        self._wake()
-        if self.journal is not None:
-            await self.journal.put(row)
-        if self.shared is not None and remote:
+        await self._settle(reservation, row, flight)
+        if self.shared is not None and is_remote(model):
             await self.shared.put(row)
         return completion
 
-    async def _charge_failure(
-        self,
-        model: LanguageModel,
-        purpose: Purpose,
-        key: bytes,
-        reservation: Reservation,
-        failure: BilledFailure,
-    ) -> None:
-        prompt, completion = failure.prompt_tokens, failure.completion_tokens
-        usd = model.price.usd(prompt, completion, failure.cached_tokens)
-        self.ledger.settle(reservation, prompt, completion, usd)
+    async def _settle(self, reservation: Reservation, row: Row, flight: int | None) -> None:
+        self.ledger.settle(reservation, row.prompt_tokens, row.completion_tokens, row.usd)
         self._wake()
         if self.journal is not None:
-            await self.journal.put(
-                Row(key, model.name, purpose, None, usd, prompt, completion, failure.kind)
-            )
+            await self.journal.put(row, flight)
 
     # -- budget -----------------------------------------------------------------------------------
 
     async def _reserve(
-        self, model: LanguageModel, purpose: Purpose, worst: tuple[int, int]
+        self,
+        model: LanguageModel,
+        purpose: Purpose,
+        worst: tuple[int, int],
+        usd: float | None,
     ) -> Reservation:
         """Reserve; wait where calls in flight hold worst cases that they may not need."""
-        usd = model.price.usd(*worst)
         if usd is None and self.ledger.caps.usd is not None:
             self.check_prices([model])
         if self._room:
@@ -273,11 +273,14 @@ class Session:
             if not turn.done():
                 turn.cancel()
 
-    def _let_go(self, reservation: Reservation, *, unsure: bool) -> None:
+    def _let_go(self, reservation: Reservation, flight: int | None, *, unsure: bool) -> None:
+        """No usage came back. Where it may have been billed, its flight stays noted as well."""
         if unsure:
             self.ledger.abandon(reservation)
         else:
             self.ledger.release(reservation)
+            if flight is not None and self.journal is not None:
+                self.journal.land(flight)
         self._wake()
 
     def _wake(self) -> None:
