@@ -47,10 +47,10 @@ class Caps:
             number = isinstance(given, int | float) and not isinstance(given, bool)
             if not number or not given > 0:
                 raise UsageError(f"the cap on {each.name} must be above 0, got {given!r}")
-            if each.name in ("tokens", "calls", "evaluations") and given != int(given):
-                raise UsageError(f"the cap on {each.name} must be a whole number, got {given!r}")
             if math.isinf(given):
                 raise UsageError(f"the cap on {each.name} must be finite; leave it out for no cap")
+            if each.name in ("tokens", "calls", "evaluations") and given != int(given):
+                raise UsageError(f"the cap on {each.name} must be a whole number, got {given!r}")
 
 
 @dataclass(frozen=True, slots=True)
