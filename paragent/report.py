@@ -8,10 +8,11 @@ looks like a secret is left out before anything is written.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paragent.config import RunConfig
 from paragent.draw import design_svg
@@ -41,6 +42,9 @@ from paragent.report_figures import (
 from paragent.run_view import Point, RunView, Spent, against, picks
 from paragent.show import UNKNOWN, Row, money, p_text, printable, rows, seconds
 from paragent.stats import Paired, holm
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 #: Rows of the table of all evaluations; beyond this the page would be slow on a phone.
 MOST_ROWS = 500
@@ -76,8 +80,16 @@ def render(run: RunView) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["soft"] = soft
     page = environment.get_template("report.html.j2").render(_context(run))
     return redacted_text(page)
+
+
+def soft(label: str) -> Markup:
+    """The label escaped, with places where a narrow column may break it."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(escape(piece) for piece in re.split(r"(?<=[+·_\[])", label))
 
 
 def _context(run: RunView) -> dict[str, Any]:
@@ -157,11 +169,12 @@ def _table_row(
 ) -> dict[str, Any]:
     i, row = numbered
     pair = versus[i] if i < len(versus) else None
-    gain = ""
+    gain = p_value = ""
     if pair is not None:
         paired, p = pair
-        gain = f"{paired.mean:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}], {p_text(p)}"
-    return {"name": names[i] if i < len(names) else "", "row": row, "gain": gain}
+        gain = f"{paired.mean:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]"
+        p_value = p_text(p)
+    return {"name": names[i] if i < len(names) else "", "row": row, "gain": gain, "p": p_value}
 
 
 def _hero(front: Sequence[Point], base: Point | None, config: RunConfig) -> str:
@@ -203,16 +216,21 @@ def _tiles(run: RunView, front: Sequence[Point]) -> list[tuple[str, str]]:
 
 
 def _design(name: str, point: Point, row: dict[str, Any]) -> dict[str, Any]:
+    svg = design_svg(point.design)
+    width = float(svg.partition(' width="')[2].partition('"')[0])
     return {
         "name": name,
         "hash": point.design.hash,
         "label": printable(point.design.label),
-        "svg": design_svg(point.design),
+        "svg": svg,
+        "width": width,
+        "wide": width > 470,
         "yaml": redacted_text(point.design.to_yaml()),
         "depth": point.design.depth,
         "agents": sum(1 for _ in point.design.agents()),
         "row": row["row"],
         "gain": row["gain"],
+        "p": row["p"],
         "dev_n": point.dev.n,
         "test_n": point.test.n if point.test else 0,
         "failures": _counts(point.best_known.failures),

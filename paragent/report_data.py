@@ -87,7 +87,7 @@ def one_per_design(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 
 def components_of(evaluation: Evaluation) -> set[tuple[str, str]]:
     """(slot, name) of every component a design uses anywhere, parameters left out."""
-    found = {("shape", "team" if isinstance(evaluation.design.root, Team) else "single agent")}
+    found = {("shape", "team")} if isinstance(evaluation.design.root, Team) else set()
     for _, node in evaluation.design.nodes():
         if isinstance(node, Team):
             found.add(("topology", node.topology.name))
@@ -163,14 +163,18 @@ def cost_bounds(evaluations: Sequence[Evaluation], cost: CostName) -> tuple[floa
 
 
 def progress(evaluations: Sequence[Evaluation], config: RunConfig) -> Progress:
-    """Best score and hypervolume after each evaluation, in the order of proposal, on dev."""
+    """Best score and hypervolume after each evaluation, in the order of proposal, on dev.
+
+    A design measured on few tasks (see `FEW`) moves neither: its score is mostly luck.
+    """
     bounds = cost_bounds(evaluations, config.cost)
     best: list[float | None] = []
     volumes: list[float] = []
     kept: list[tuple[float | None, float | None]] = []
     top: float | None = None
+    enough = FEW * max((e.n for e in evaluations), default=0)
     for e in evaluations:
-        if measurable(e, config) and e.score is not None:
+        if measurable(e, config) and e.score is not None and e.n >= enough:
             top = e.score if top is None else max(top, e.score)
             kept.append((e.score, e.cost(config.cost)))
             kept = [kept[i] for i in front(kept)]

@@ -88,7 +88,7 @@ def pareto_figure(
     edge = max(x_of.values(), default=1.0) * 1.4
     stairs_x = [x for x, _ in on] + ([edge] if on else [])
     stairs_y = [e.score for _, e in on] + ([on[-1][1].score] if on else [])
-    numbers = {"mode": "markers+text", "textposition": "top center", "textfont": {"size": 11}}
+    numbers = {"mode": "markers+text", "textposition": "middle right", "textfont": {"size": 12}}
     data = [
         trace(
             "evaluated in the search (dev)",
@@ -118,7 +118,7 @@ def pareto_figure(
             "front, test score",
             tests,
             marker={"color": "var(--accent)", "size": 10},
-            text=[n for n, e in tests if e is not None and id(e) in x_of],
+            text=[f" {n}" for n, e in tests if e is not None and id(e) in x_of],
             error_y=_errors([e for _, e in tests if e is not None and id(e) in x_of], "--accent"),
             **numbers,
         ),
@@ -290,7 +290,7 @@ def effects_figure(rows: Sequence[Effect]) -> Figure:
     layout = {
         "height": 90 + 26 * len(known),
         "hovermode": "closest",
-        "xaxis": {"title": {"text": "mean dev score with minus without"}, "zeroline": True,
+        "xaxis": {"title": {"text": "dev score with − without"}, "zeroline": True,
                   "zerolinewidth": 2, "tickformat": "+.2~f"},
         "yaxis": {"automargin": True, "type": "category"},
     }  # fmt: skip

@@ -21,15 +21,24 @@
   function axis(given, own) {
     return Object.assign(
       { gridcolor: themed("var(--rule)"), linecolor: themed("var(--line)"), zerolinecolor: themed("var(--line)"), automargin: true },
-      own, given);
+      given, own);
+  }
+
+  // On a phone a log axis over more than a decade is labelled at powers of ten only.
+  function logTicks(figure) {
+    const xs = figure.data.flatMap((trace) => trace.x || []).filter((x) => x > 0);
+    return Math.max(...xs) / Math.min(...xs) > 20 ? { dtick: 1 } : { nticks: 4 };
   }
 
   function draw(element) {
     const figure = figures[element.dataset.figure];
+    element.hidden = !figure;
     if (!figure) return;
     const layout = themed(figure.layout);
     const small = narrow();
     Plotly.react(element, themed(figure.data), Object.assign({}, layout, {
+      autosize: true,
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: themed("var(--faint)"), activecolor: themed("var(--accent)") },
       font: { family: getComputedStyle(document.body).fontFamily, size: small ? 11 : 13, color: themed("var(--ink)") },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: small ? { l: 44, r: 8, t: 20, b: 50 } : { l: 60, r: 20, t: 24, b: 56 },
@@ -37,9 +46,11 @@
       hoverlabel: { bgcolor: themed("var(--card)"), bordercolor: themed("var(--accent)"), font: { color: themed("var(--ink)"), size: small ? 11 : 13 }, align: "left" },
       // On a touch screen a drag must scroll the page, not zoom the figure.
       dragmode: touch ? false : "zoom",
-      xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis),
+      xaxis: axis(layout.xaxis, small && layout.xaxis.type === "log" ? logTicks(figure) : {}), yaxis: axis(layout.yaxis),
     }), { responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover",
-          modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
+          // Named one by one: plotly's own list has a button that uploads the data.
+          modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]], plotlyServerURL: "",
+          toImageButtonOptions: { filename: element.dataset.figure } });
   }
 
   const elements = Array.from(document.querySelectorAll("[data-figure]"));
