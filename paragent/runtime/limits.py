@@ -121,15 +121,15 @@ class Limiter:
         if self._queue:
             self._serve()
 
-    def rejected(self, retry_after_s: float | None) -> None:
-        """The server said 429: close for as long as it asked (else 1 s) and let fewer in."""
+    def rejected(self, retry_after_s: float | None, otherwise_s: float = 1.0) -> None:
+        """The server said 429: close for as long as it asked (at most 60 s) and let fewer in."""
         self.rejections += 1
         now = self._clock()
         if now >= self._closed_until:  # one halving per closure: calls in flight fail together
             at_once = self._window if self._window != float("inf") else max(1, self._inside)
             self._window = max(1.0, at_once // 2)
             self._calm = 0
-        self._closed_until = max(self._closed_until, now + min(retry_after_s or 1.0, 60.0))
+        self._closed_until = max(self._closed_until, now + min(retry_after_s or otherwise_s, 60.0))
 
     def succeeded(self) -> None:
         """A call came back well: after a full round of them, one more may go at once."""

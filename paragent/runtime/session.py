@@ -175,7 +175,7 @@ class Session:
             except CallFailure as failure:
                 self.counts.failed_attempts[failure.kind] += 1
                 if failure.kind == "rate-limit":
-                    limiter.rejected(failure.retry_after_s)
+                    limiter.rejected(failure.retry_after_s, model.retry.first_wait_s)
                 wait = model.retry.wait_s(failure, attempt, f"{self._seed}:{key.hex()}")
                 if wait is None:
                     raise
