@@ -99,6 +99,17 @@ def resume(
     return Run(Path(path))
 
 
+def check(
+    config: RunConfig, benchmark: Benchmark | None = None
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """The request as it would be run, and what is to be said about it; nothing is spent.
+
+    Raises UsageError for a request that cannot be carried out.
+    """
+    prepared = _Prepared(config, benchmark)
+    return prepared.config, tuple(prepared.notes)
+
+
 def open_run(path: str | Path) -> Run:
     """Read a run folder. Raises StoreError."""
     return Run(Path(path))
@@ -156,6 +167,7 @@ class _Prepared:
                 max_calls_per_task=config.max_calls_per_task,
             ),
             available=available,
+            skills=context.skills,
         )
         self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
 
@@ -173,6 +185,7 @@ class _Prepared:
 
 
 def new_folder(config: RunConfig) -> Path:
+    """A name under ./runs that is still free; nothing is created."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     base = f"{config.benchmark}-{config.searcher}-seed{config.seed}-{stamp}"
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in base)

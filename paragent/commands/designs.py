@@ -1,0 +1,66 @@
+"""Which design a word on the command line means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paragent.commands.runs import find_run
+from paragent.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from paragent.component import Context
+    from paragent.design import Design
+    from paragent.run import RunDesign
+
+HELP = "a design's YAML file, or RUN:PICK such as `last:knee`, `last:best`, `NAME:1f3a`"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A design, and the run and pick it comes from where it comes from one."""
+
+    design: Design
+    picked: RunDesign | None = None
+
+
+def find_design(word: str) -> Found:
+    """The design that `word` means. Raises UsageError."""
+    from paragent.api import open_run
+    from paragent.design import Design
+
+    path = Path(word)
+    if path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read: {error}") from None
+        return Found(Design.from_yaml(text, str(path)))
+    run, colon, pick = word.rpartition(":")
+    if not colon:
+        if path.suffix in (".yaml", ".yml", ".json"):
+            raise UsageError(f"{word}: there is no such file")
+        run, pick = word, "knee"
+    picked = open_run(find_run(run)).pick(pick or "knee")
+    return Found(picked.design, picked)
+
+
+def context_of(found: Found, benchmark: str | None) -> Context:
+    """What the design may look up: the notes of `benchmark`, or of the benchmark of its run.
+
+    A design from a file that uses pocket models alone gets the notes of the pocket benchmark.
+    """
+    from paragent.component import Context
+    from paragent.registry import benchmarks
+
+    if benchmark is not None:
+        context: Context = benchmarks[benchmark].load().context
+        return context
+    if found.picked is not None:
+        name = str(found.picked.run.config["benchmark"])
+    elif all(agent.model.name.startswith("pocket-") for _, agent in found.design.agents()):
+        name = "pocket"
+    else:
+        return Context()
+    return benchmarks[name].load().context if name in benchmarks else Context()

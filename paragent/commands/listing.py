@@ -1,0 +1,127 @@
+"""List what there is: components, searchers, benchmarks, models, or the runs under ./runs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from paragent.commands.runs import (
+    add_json_argument,
+    known_runs,
+    load_models,
+    print_json,
+    print_table,
+)
+
+WHAT = ("components", "searchers", "benchmarks", "models", "runs")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to list."""
+    parser.add_argument("what", choices=WHAT)
+    parser.add_argument("--kind", help="components of this kind only")
+    add_json_argument(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the listing."""
+    from paragent.component import KINDS
+    from paragent.errors import UnknownName
+
+    if args.kind is not None and args.kind not in KINDS:
+        raise UnknownName("kind", args.kind, KINDS)
+    items = {
+        "components": _components,
+        "searchers": _searchers,
+        "benchmarks": _benchmarks,
+        "models": _models,
+        "runs": _runs,
+    }[args.what](args)
+    if args.json:
+        print_json({args.what: items})
+        return 0
+    columns = list(items[0]) if items else []
+    print_table(columns, [[_cell(item[column]) for column in columns] for item in items])
+    return 0
+
+
+def _components(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from paragent.registry import components
+
+    return [
+        {
+            "kind": c.kind,
+            "name": c.name,
+            "parameters": {name: list(values) for name, values in c.params.items()},
+            "summary": c.summary,
+            "paper": c.paper,
+        }
+        for c in sorted(components, key=lambda c: (c.kind, c.name))
+        if c.kind == args.kind or (args.kind is None and c.kind != "model")
+    ]
+
+
+def _searchers(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from paragent.registry import searchers
+
+    return [
+        {"name": s.name, "options": dict(s.options), "summary": s.summary, "paper": s.paper}
+        for s in searchers
+    ]
+
+
+def _benchmarks(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from paragent.registry import benchmarks
+
+    return [
+        {"name": b.name, "version": b.version, "licence": b.licence, "summary": b.summary}
+        for b in benchmarks
+    ]
+
+
+def _models(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from paragent.registry import components
+
+    load_models()
+    found = []
+    for c in components:
+        if c.kind != "model":
+            continue
+        price = c.price
+        found.append(
+            {
+                "name": c.name,
+                "usd_per_mtok_in": price.usd_per_mtok_in if price else None,
+                "usd_per_mtok_out": price.usd_per_mtok_out if price else None,
+                "summary": c.summary,
+            }
+        )
+    return found
+
+
+def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from paragent.api import open_run
+    from paragent.errors import ParagentError
+
+    found: list[dict[str, Any]] = []
+    for folder in known_runs():
+        try:
+            run = open_run(folder)
+        except ParagentError as error:
+            found.append({"name": folder.name, "designs": None, "front": None, "state": str(error)})
+            continue
+        state = run.stopped_by if run.meta.get("finished") else "not finished"
+        designs, front = len(run.evaluations), len(run.front())
+        found.append({"name": run.name, "designs": designs, "front": front, "state": state})
+    return found
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "?"
+    if isinstance(value, dict):
+        return " ".join(
+            f"{key}={'|'.join(map(str, v)) if isinstance(v, list) else v}"
+            for key, v in value.items()
+        )
+    return f"{value:g}" if isinstance(value, float) else str(value)

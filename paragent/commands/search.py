@@ -1,0 +1,125 @@
+"""Search for the best agent systems of a benchmark, within hard caps.
+
+Settings come from the specification (YAML, the same keys as the flags), then from the flags, which
+win. Everything measured is kept in the run's folder at once: Ctrl-C loses nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from paragent.commands.progress import watching
+from paragent.commands.runs import add_json_argument, load_models, print_json
+from paragent.commands.spec import SETTINGS, names, read_spec
+
+_HELP = {
+    "benchmark": "what to search for (`paragent list benchmarks`)",
+    "searcher": "who proposes designs (`paragent list searchers`)",
+    "models": "models that agents may use, by comma; default: the pocket models",
+    "evals": "designs to measure",
+    "tasks": "dev tasks that measure a design",
+    "confirm": "further dev tasks for the finalists",
+    "test_tasks": "test tasks that the front is reported on",
+    "finalists": "designs that are measured further",
+    "seed": "one seed, one run",
+    "parallel": "designs in flight; part of what makes a run repeatable",
+    "cost": "the second objective: usd, tokens, calls or latency",
+    "usd": "cap in dollars",
+    "tokens": "cap in tokens",
+    "calls": "cap in model calls",
+    "minutes": "cap in minutes",
+    "final_share": "share of the caps kept for the finalists",
+    "include": "only these components beside the models, by comma",
+    "exclude": "not these components, by comma",
+    "max_depth": "teams of teams: how deep",
+    "max_members": "members of one team",
+    "max_calls_per_task": "worst-case model calls of a design on one task",
+    "failure_limit": "share of failed tasks above which a design does not count",
+}
+
+_METAVAR: Mapping[object, str] = {int: "N", float: "X", names: "A,B"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One flag for every setting."""
+    parser.add_argument(
+        "spec", nargs="?", type=Path, metavar="SPEC.yaml", help="settings in a file"
+    )
+    for name, text in _HELP.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=SETTINGS[name],
+            metavar=_METAVAR.get(SETTINGS[name], "NAME"),
+            help=text,
+        )
+    parser.add_argument("--out", metavar="DIR", help="the run's folder; default: ./runs/<name>")
+    parser.add_argument("--no-report", action="store_true", help="write no HTML report at the end")
+    parser.add_argument("--dry-run", action="store_true", help="check the request, spend nothing")
+    add_json_argument(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Search, settle, report."""
+    settings: dict[str, Any] = {}
+    out = args.out
+    if args.spec is not None:
+        settings = read_spec(args.spec)
+        out = out or settings.pop("out", None)
+        settings.pop("out", None)
+    for name in _HELP:
+        given = getattr(args, name)
+        if given is not None:
+            settings[name] = given
+    if args.dry_run:
+        return _dry_run(settings, as_json=args.json)
+
+    from paragent.api import new_folder, optimize
+    from paragent.config import RunConfig
+
+    load_models(settings.get("models"))
+    folder = Path(out) if out else new_folder(RunConfig.from_data(settings))
+    with watching(folder, quiet=args.json) as progress:
+        run = optimize(**settings, out=folder, progress=progress)
+    return finish(run, report=not args.no_report, as_json=args.json)
+
+
+def finish(run: Any, *, report: bool, as_json: bool) -> int:
+    """Show a finished run, and write its report. Exit code 1 where nothing could be measured."""
+    page = None
+    if report:
+        from paragent.report import write_report
+
+        page = write_report(run, run.path / "report")
+    if as_json:
+        print_json(run.summary())
+    else:
+        from paragent.commands.show import print_front
+
+        print_front(run)
+        print()
+        print(f"run       {run.path}")
+        if page is not None:
+            print(f"report    {page}")
+        print(f"configs   {run.path / 'configs'}")
+        print(f"next      paragent export {run.name} --pick knee --format python")
+    return 0 if run.front() else 1
+
+
+def _dry_run(settings: dict[str, Any], *, as_json: bool) -> int:
+    from paragent.api import check
+    from paragent.config import RunConfig
+
+    load_models(settings.get("models"))
+    config, notes = check(RunConfig.from_data(settings))
+    if as_json:
+        print_json({"config": config.to_data(), "notes": list(notes)})
+        return 0
+    print("the request is in order; nothing was spent")
+    for name, value in config.to_data().items():
+        print(f"{name:<20}{value}")
+    for note in notes:
+        print(f"note: {note}")
+    return 0

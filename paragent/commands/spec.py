@@ -1,0 +1,95 @@
+"""A search's settings as a YAML file: the same keys as the flags, each mistake with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from paragent.errors import ConfigError, UsageError, nearest
+
+
+def names(text: str) -> list[str]:
+    """`a,b` as ["a", "b"]."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+#: Every setting of a search that has a flag, and how its text is read.
+SETTINGS: Mapping[str, Callable[[str], Any]] = {
+    "benchmark": str,
+    "searcher": str,
+    "models": names,
+    "evals": int,
+    "tasks": int,
+    "confirm": int,
+    "test_tasks": int,
+    "finalists": int,
+    "seed": int,
+    "parallel": int,
+    "cost": str,
+    "usd": float,
+    "tokens": int,
+    "calls": int,
+    "minutes": float,
+    "final_share": float,
+    "include": names,
+    "exclude": names,
+    "max_depth": int,
+    "max_members": int,
+    "max_calls_per_task": int,
+    "failure_limit": float,
+}
+
+#: Keys of a file that have no flag of their own name, or are no setting of the run.
+_MORE = ("options", "out")
+_LISTS = ("models", "include", "exclude")
+_TEXTS = ("benchmark", "searcher", "cost", "out")
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """The settings in the file (and `out`, where given). Raises ConfigError with line and column.
+
+    `test-tasks` and `test_tasks` are the same key; `models` may be a list or `a,b`.
+    """
+    from paragent.config import RunConfig
+    from paragent.yaml_file import parse
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start + 1} is no UTF-8 text") from None
+    document = parse(text, str(path))
+    if document.data is None:
+        return {}
+    if not isinstance(document.data, Mapping):
+        document.fail((), f"got {document.data!r}; wanted a mapping of settings")
+    known = [*SETTINGS, *_MORE]
+    found: dict[str, Any] = {}
+    for key, value in document.data.items():
+        place = (key,)
+        name = str(key).replace("-", "_")
+        if name not in known:
+            near = nearest(name, known)
+            hint = f". Did you mean {near!r}?" if near else f". Known: {', '.join(known)}"
+            document.fail(place, f"no setting is called {str(key)!r}{hint}")
+        if name in found:
+            document.fail(place, f"{name!r} is given twice")
+        if name in _LISTS:
+            value = names(value) if isinstance(value, str) else value
+            if value is not None and not (
+                isinstance(value, list) and all(isinstance(item, str) for item in value)
+            ):
+                document.fail(place, f"{name} is {value!r}; wanted a list of names")
+        elif name in _TEXTS and not isinstance(value, str):
+            document.fail(place, f"{name} is {value!r}; wanted a text")
+        elif name == "options" and not isinstance(value, Mapping):
+            document.fail(place, f"options is {value!r}; wanted a mapping")
+        if name != "out":
+            try:
+                RunConfig.from_data({name: value})
+            except UsageError as error:
+                document.fail(place, str(error))
+        found[name] = value
+    return found
