@@ -27,6 +27,7 @@ from paragent.report_data import (
     one_per_design,
     progress,
     redacted,
+    redacted_page,
     redacted_text,
     under_measured,
 )
@@ -82,7 +83,7 @@ def render(run: RunView) -> str:
     )
     environment.filters["soft"] = soft
     page = environment.get_template("report.html.j2").render(_context(run))
-    return redacted_text(page)
+    return redacted_page(page)
 
 
 def soft(label: str) -> Markup:
@@ -101,7 +102,8 @@ def _context(run: RunView) -> dict[str, Any]:
     on_front = base is not None and any(p.design == base.design for p in front)
     shown_points = named if base is None or on_front else [("baseline", base), *named]
     versus = _against_all(front, base)
-    table = [_table_row(row, names, versus) for row in enumerate(rows(run))]
+    beaten = _beaten_on_test(front, config)
+    table = [_table_row(row, names, versus, beaten) for row in enumerate(rows(run))]
     found = progress(run.evaluations, config)
     effect_rows = effects(run.evaluations, config)
     spend = _spend(run.spent)
@@ -165,7 +167,10 @@ def _against_all(front: Sequence[Point], base: Point | None) -> list[tuple[Paire
 
 
 def _table_row(
-    numbered: tuple[int, Row], names: Sequence[str], versus: Sequence[tuple[Paired, float] | None]
+    numbered: tuple[int, Row],
+    names: Sequence[str],
+    versus: Sequence[tuple[Paired, float] | None],
+    beaten: Sequence[int],
 ) -> dict[str, Any]:
     i, row = numbered
     pair = versus[i] if i < len(versus) else None
@@ -174,7 +179,13 @@ def _table_row(
         paired, p = pair
         gain = f"{paired.mean:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]"
         p_value = p_text(p)
-    return {"name": names[i] if i < len(names) else "", "row": row, "gain": gain, "p": p_value}
+    return {
+        "name": names[i] if i < len(names) else "",
+        "row": row,
+        "gain": gain,
+        "p": p_value,
+        "beaten": i in beaten,
+    }
 
 
 def _hero(front: Sequence[Point], base: Point | None, config: RunConfig) -> str:
@@ -329,11 +340,18 @@ def caveats(run: RunView, config: RunConfig) -> list[str]:
     if left_out:
         unpriced = sum(e.n > 0 and e.cost(config.cost) is None for e in left_out)
         failing = sum(e.failure_share > config.failure_limit for e in left_out)
+        reasons = [
+            f"{count} {why}"
+            for count, why in (
+                (failing, f"failed on more than {config.failure_limit:.0%} of their tasks"),
+                (unpriced, "have no known cost"),
+                (sum(not e.n and not e.failed for e in left_out), "have no measured task"),
+            )
+            if count
+        ]
         out.append(
             f"{len(left_out)} of {len(run.evaluations)} evaluations could not enter the front: "
-            f"{failing} failed on more than {config.failure_limit:.0%} of their tasks, {unpriced} "
-            f"have no known cost, {len(left_out) - failing - unpriced} have no measured task or "
-            "other gaps. A failure is not counted as a wrong answer."
+            f"{', '.join(reasons)}. A failure is not counted as a wrong answer."
         )
     out.append(
         "Intervals are 95% and cover the choice of tasks, not other seeds of the search or of the "

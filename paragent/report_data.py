@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from paragent.config import RunConfig
@@ -16,6 +17,7 @@ from paragent.design import Team
 from paragent.engine import measurable
 from paragent.outcome import CostName, Evaluation, Pruned
 from paragent.pareto import front, score_cost_hypervolume
+from paragent.runtime.secrets import BLOT, redact, redact_known
 from paragent.stats import Interval, welch_interval
 
 #: A design measured on fewer than this share of the most-measured design's tasks is listed apart.
@@ -186,7 +188,6 @@ def progress(evaluations: Sequence[Evaluation], config: RunConfig) -> Progress:
 
 # -- nothing secret is written ---------------------------------------------------------------------
 
-HIDDEN = "(not written)"
 _SECRET_NAME = re.compile(
     r"api_?key|secret|password|passwd|authorization|credential|_token$|^token$", re.IGNORECASE
 )
@@ -205,24 +206,25 @@ _SECRET_TEXT = (
 
 def redacted_text(text: str) -> str:
     """The text without what looks like a key, or is the value of a variable named as one."""
+    return redacted_page(redact(text))
+
+
+def redacted_page(page: str) -> str:
+    """The same for a whole page, whose tags and scripts must stay as they are."""
+    page = redact_known(page)
     for pattern in _SECRET_TEXT:
-        text = pattern.sub(rf"\1{HIDDEN}", text)
-    for value in _secret_values():
-        text = text.replace(value, HIDDEN)
-    return text
-
-
-def _secret_values() -> Iterator[str]:
+        page = pattern.sub(rf"\1{BLOT}", page)
     for name, value in sorted(os.environ.items()):
         if _SECRET_ENV.search(name) and len(value) >= 12:
-            yield value
+            page = page.replace(value, BLOT).replace(escape(value), BLOT)
+    return page
 
 
 def redacted(value: Any) -> Any:
     """Plain data with secret texts, and all values under secret names, left out."""
     if isinstance(value, Mapping):
         return {
-            str(k): HIDDEN if v and _SECRET_NAME.search(str(k)) else redacted(v)
+            str(k): BLOT if v and _SECRET_NAME.search(str(k)) else redacted(v)
             for k, v in value.items()
         }
     if isinstance(value, str):

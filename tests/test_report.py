@@ -20,7 +20,6 @@ from paragent.errors import ParagentError
 from paragent.outcome import Evaluation, Failed, Measured, Outcome, Pruned, Purpose, Split, Usage
 from paragent.report import caveats, python_call, render, write_report
 from paragent.report_data import (
-    HIDDEN,
     effects,
     failure_rows,
     progress,
@@ -29,6 +28,7 @@ from paragent.report_data import (
     under_measured,
 )
 from paragent.run_view import Point, Spent
+from paragent.runtime.secrets import BLOT
 
 CONFIG = RunConfig(tasks=40, confirm=0, test_tasks=200)
 SKILL = {"small": 0.35, "medium": 0.55, "large": 0.7}
@@ -418,7 +418,7 @@ def test_no_secret_is_written(run: SyntheticRun, monkeypatch: pytest.MonkeyPatch
     html = render(leaky)
     for secret in ("abc.def.ghi", "sk-abcdef", "pa55word", "plainlooking", "zzz-unguessable"):
         assert secret not in html
-    assert HIDDEN in html
+    assert BLOT in html
 
 
 def test_redaction_leaves_ordinary_words() -> None:
@@ -430,5 +430,5 @@ def test_redaction_leaves_ordinary_words() -> None:
 
 def test_redaction_by_hand() -> None:
     """What follows a secret's name goes, the name itself stays."""
-    assert redacted_text("?api_key=abc123def&x=1") == f"?api_key={HIDDEN}&x=1"
-    assert redacted_text("https://me:word@host") == f"https://{HIDDEN}@host"
+    assert redacted_text("?api_key=abc123def&x=1") == f"?api_key={BLOT}&x=1"
+    assert redacted_text("https://me:word@host") == f"https://{BLOT}@host"
