@@ -271,6 +271,8 @@ def _warnings(store: Store, config: RunConfig, stopped: str, cut: str) -> list[s
             f"the cap on {stopped} ended the search after {len(evaluations)} of {config.evals} "
             "designs: too few to trust the front"
         )
+    if set(store.meta("front", [])) <= set(store.meta("baselines", [])):
+        notes.append("no design scored above the baseline beyond noise: the front is the baseline")
     if cut:
         notes.append(f"the cap on {cut} cut the final measurement short: intervals are wider")
     unusable = [e for e in evaluations if e.failure_share > config.failure_limit]

@@ -119,7 +119,7 @@ class Engine:
         confirmed = [self.stored(design, "dev") for design in designs]
         anchors = confirmed[: len(baselines)]
         better = [e for e in confirmed if all(above(e, anchor) for anchor in anchors)]
-        front = [e.design for e in front_of(better or confirmed, config)]
+        front = [e.design for e in front_of(better or anchors, config)]
         self.store.set_meta("front", [d.hash for d in front])
         chosen = list(dict.fromkeys([*baselines, *front]))
         return await self._in_rounds(chosen, "test", test) or stop

@@ -1,0 +1,77 @@
+"""Optuna's samplers as searchers: one adapter, define-by-run over the space's decisions.
+
+A decision's name is the parameter's name, its options the categories; so conditional parts of the
+hierarchy are conditional parameters. The study lives in memory: the run's store is the record.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from paragent.outcome import CostName, Evaluation
+from paragent.searcher import Partial, Proposal, Space
+
+if TYPE_CHECKING:
+    import optuna
+
+#: Suggestions in a row that are illegal or known before the searcher gives up.
+PATIENCE = 200
+
+
+class OptunaSearcher:
+    """Maximises score and minimises log10 cost with the given sampler (fresh, seeded)."""
+
+    def __init__(
+        self, space: Space, sampler: optuna.samplers.BaseSampler, cost: CostName, name: str
+    ) -> None:
+        import optuna
+
+        self._space, self._cost, self._name = space, cost, name
+        before = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            self._study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        finally:
+            optuna.logging.set_verbosity(before)
+        self._open: dict[str, optuna.trial.Trial] = {}
+        self._known: set[str] = set()
+
+    def ask(self, n: int) -> Sequence[Proposal]:
+        """Up to `n` legal designs that are new."""
+        from optuna.trial import TrialState
+
+        found: list[Proposal] = []
+        misses = 0
+        while len(found) < n and misses < PATIENCE:
+            trial = self._study.ask()
+            partial: Partial = ()
+            while (decision := self._space.next(partial)) is not None:
+                # Optuna wants one fixed set of categories per name.
+                name = f"{decision.name}: {'|'.join(decision.options)}"
+                partial = (*partial, str(trial.suggest_categorical(name, decision.options)))
+            design = self._space.build(partial)
+            if design.hash in self._known or self._space.check(design):
+                self._study.tell(trial, state=TrialState.FAIL)
+                misses += 1
+                continue
+            misses = 0
+            self._known.add(design.hash)
+            self._open[design.hash] = trial
+            found.append(Proposal(design, by=self._name))
+        return found
+
+    def tell(self, evaluation: Evaluation) -> None:
+        """A score and a cost complete the trial; anything less fails it."""
+        from optuna.trial import TrialState
+
+        self._known.add(evaluation.design.hash)
+        trial = self._open.pop(evaluation.design.hash, None)
+        if trial is None:
+            return
+        score, cost = evaluation.score, evaluation.cost(self._cost)
+        if score is None or cost is None:
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._study.tell(trial, [score, math.log10(max(cost, 1e-12))])

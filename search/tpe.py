@@ -1,0 +1,29 @@
+"""Multi-objective tree-structured Parzen estimator, by Optuna (Ozaki et al. 2022, section 4)."""
+
+from __future__ import annotations
+
+from paragent.optuna_searcher import OptunaSearcher
+from paragent.outcome import CostName
+from paragent.registry import SearcherPlugin
+from paragent.searcher import Space
+
+
+def make(
+    space: Space, *, seed: int = 0, cost: CostName = "usd", startup: int = 10
+) -> OptunaSearcher:
+    """`startup` random trials come first."""
+    import optuna
+
+    sampler = optuna.samplers.TPESampler(
+        seed=seed, n_startup_trials=startup, multivariate=False, constant_liar=True
+    )
+    return OptunaSearcher(space, sampler, cost, "tpe")
+
+
+TPE = SearcherPlugin(
+    name="tpe",
+    summary="Optuna's multi-objective TPE",
+    make=make,
+    options={"startup": 10},
+    paper="Ozaki et al. 2022, Multiobjective Tree-Structured Parzen Estimator, section 4",
+)
