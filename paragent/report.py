@@ -122,6 +122,7 @@ def _context(run: RunView) -> dict[str, Any]:
         "run": run,
         "config": redacted(dict(run.config)),
         "meta": redacted(dict(run.meta)),
+        "command": redacted_text(_command(str(run.meta.get("command", "")))),
         "notes": [redacted_text(note) for note in run.notes],
         "call": redacted_text(python_call(config)),
         "hero": _hero(front, base, config),
@@ -151,6 +152,11 @@ def _settings(run: RunView) -> RunConfig:
     """The run's settings; keys of other versions are left out, so that old runs still show."""
     known = {f.name for f in fields(RunConfig)}
     return RunConfig.from_data({k: v for k, v in run.config.items() if k in known})
+
+
+def _command(told: str) -> str:
+    """The command as a user types it, also where the run was started as a module."""
+    return re.sub(r"^(cli|__main__)\.py\b", "paragent", told)
 
 
 def _script_json(figures: dict[str, Figure]) -> str:

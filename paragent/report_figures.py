@@ -6,6 +6,7 @@ are escaped here, since plotly reads a little HTML in labels and hovers.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -147,11 +148,17 @@ def pareto_figure(
         "height": 480,
         "hovermode": "closest",
         "xaxis": {"type": "log", "title": {"text": title}, "tickprefix": prefix,
-                  "tickformat": "~g", "nticks": 8},
+                  "tickformat": "~g", "dtick": log_step(list(x_of.values()))},
         "yaxis": {"title": {"text": "score"}, "tickformat": ".2~f"},
         "legend": {"orientation": "h", "y": -0.22, "x": 0},
     }  # fmt: skip
     return {"data": data, "layout": layout}
+
+
+def log_step(values: Sequence[float]) -> str | int:
+    """Plotly's step of ticks on a log axis: every digit, 1-2-5, or powers of ten."""
+    decades = math.log10(max(values) / min(values)) if values else 0.0
+    return "D1" if decades < 0.7 else "D2" if decades < 2.5 else 1
 
 
 def _errors(evaluations: Sequence[Evaluation], colour: str) -> dict[str, Any]:
@@ -201,7 +208,7 @@ def interval_figure(points: Sequence[tuple[str, Point]]) -> Figure:
             "categoryorder": "array",
             "categoryarray": [n for n, _ in points],
         },
-        "legend": {"orientation": "h", "y": 1.12, "x": 0},
+        "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
     }
     return {"data": data, "layout": layout}
 
@@ -255,7 +262,7 @@ def _over_evaluations(title: str) -> dict[str, Any]:
         "hovermode": "closest",
         "xaxis": {"title": {"text": "evaluations"}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": title}, "tickformat": ".2~f"},
-        "legend": {"orientation": "h", "y": 1.15, "x": 0},
+        "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
     }
 
 

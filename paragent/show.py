@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 UNKNOWN = "?"
+#: Terminals below this many columns get names under the table.
+_WIDE = 110
 _HEAD = ("score [95%]", "dev", "cost/1,000", "tokens", "latency", "calls")
 
 
@@ -111,25 +113,42 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def front_table(run: RunView) -> Table:
-    """The front and the baseline as a rich table."""
-    from rich import box
+def front_table(run: RunView, width: int | None = None) -> Table:
+    """The front and the baseline as a rich table for a terminal of `width` columns.
+
+    Below 110 columns the designs are numbered and their names stand under the table, since a
+    narrow column would break them into many lines. None takes the width of this terminal.
+    """
+    from rich import box, get_console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("design", ratio=1, overflow="fold", min_width=20)
-    for name in _HEAD:
-        table.add_column(name, justify="right", no_wrap=True)
     everything = rows(run)
-    for i, row in enumerate(everything):
-        # Text, not str: a label's brackets are no markup.
-        label = Text(row.label)
+    # Text, not str: a label's brackets are no markup.
+    names = []
+    for row in everything:
+        name = Text(row.label)
         if row.marks:
-            label.append(f"  {', '.join(row.marks)}", style="bold cyan")
+            name.append(f"  {', '.join(row.marks)}", style="bold cyan")
+        names.append(name)
+    narrow = (get_console().width if width is None else width) < _WIDE
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    if narrow:
+        table.add_column("", justify="right", no_wrap=True)
+    else:
+        table.add_column("design", ratio=1, overflow="fold")
+    for head in _HEAD:
+        table.add_column(head, justify="right", no_wrap=True)
+    for i, (row, name) in enumerate(zip(everything, names, strict=True)):
         # A baseline that is not on the front stands apart from it.
         apart = i + 2 == len(everything) and everything[-1].marks == ("baseline",)
-        table.add_row(label, *map(Text, row.cells), end_section=apart)
+        first = Text(str(i + 1)) if narrow else name
+        table.add_row(first, *map(Text, row.cells), end_section=apart)
+    if narrow:
+        numbered = (Text(f"{i + 1}  ").append(name) for i, name in enumerate(names))
+        table.caption = Text("\n").join(numbered)
+        table.caption_style, table.caption_justify = "", "left"
+        table.min_width = 78
     return table
 
 

@@ -27,7 +27,7 @@
   // On a phone a log axis over more than a decade is labelled at powers of ten only.
   function logTicks(figure) {
     const xs = figure.data.flatMap((trace) => trace.x || []).filter((x) => x > 0);
-    return Math.max(...xs) / Math.min(...xs) > 20 ? { dtick: 1 } : { nticks: 4 };
+    return Math.max(...xs) / Math.min(...xs) > 20 ? { dtick: 1 } : { dtick: "D2" };
   }
 
   function draw(element) {
@@ -36,12 +36,13 @@
     if (!figure) return;
     const layout = themed(figure.layout);
     const small = narrow();
+    const top = layout.legend && layout.legend.yanchor === "bottom" ? 48 : 24;
     Plotly.react(element, themed(figure.data), Object.assign({}, layout, {
       autosize: true,
       modebar: { bgcolor: "rgba(0,0,0,0)", color: themed("var(--faint)"), activecolor: themed("var(--accent)") },
       font: { family: getComputedStyle(document.body).fontFamily, size: small ? 11 : 13, color: themed("var(--ink)") },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: small ? { l: 44, r: 8, t: 20, b: 50 } : { l: 60, r: 20, t: 24, b: 56 },
+      margin: small ? { l: 44, r: 8, t: top, b: 50 } : { l: 60, r: 20, t: top, b: 56 },
       height: small ? Math.min(layout.height || 400, Math.max(380, 60 + 22 * (figure.data[0].y || []).length)) : layout.height,
       hoverlabel: { bgcolor: themed("var(--card)"), bordercolor: themed("var(--accent)"), font: { color: themed("var(--ink)"), size: small ? 11 : 13 }, align: "left" },
       // On a touch screen a drag must scroll the page, not zoom the figure.
