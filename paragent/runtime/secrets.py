@@ -49,6 +49,13 @@ def remember(value: str) -> None:
     _pattern = re.compile("|".join(map(re.escape, longest_first)))
 
 
+def forget() -> None:
+    """Forget every remembered value (for tests, whose keys are made up)."""
+    global _pattern
+    _known.clear()
+    _pattern = None
+
+
 def read_key(variable: str) -> str | None:
     """The value of the environment variable, remembered; None where it is not set or empty."""
     value = os.environ.get(variable, "").strip()

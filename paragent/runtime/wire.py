@@ -84,26 +84,40 @@ def failure_of(error: Exception, model: str) -> CallFailure | None:
     import openai
 
     text = f"{model}: {redact(error_text(error))[:300]}"
-    if isinstance(error, openai.APITimeoutError):
-        kind = UnsentFailure if type(error.__cause__).__name__ == "ConnectTimeout" else CallFailure
-        return kind("timeout", f"{model}: the request timed out")
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, text)
     if isinstance(error, openai.APIResponseValidationError | json.JSONDecodeError):
         return CallFailure("malformed", f"{model}: the reply is no valid JSON")
     if isinstance(error, UnicodeDecodeError):
         return CallFailure("malformed", f"{model}: the reply is no UTF-8 text")
-    if isinstance(error, openai.APIConnectionError):
-        cause = error.__cause__
-        why = redact(str(cause) or type(cause).__name__)[:200] if cause else "the line broke"
-        if type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout"):
-            return UnsentFailure("connection", f"{model}: {why}")
-        return CallFailure("connection", f"{model}: {why}")
+    if isinstance(error, openai.APIConnectionError):  # time-outs are a kind of these
+        return _of_line(error, model)
     if isinstance(error, openai.OpenAIError):
         return CallFailure("bad-request", text)
     if isinstance(error, OSError) or _is_transport_error(error):
         return CallFailure("connection", f"{model}: {redact(str(error) or repr(error))[:200]}")
     return None
+
+
+def _of_line(error: Exception, model: str) -> CallFailure:
+    """Time-out or broken line. The client's transport calls every lost line a connect time-out, so
+    what really happened is read from the chain of causes."""
+    causes: list[BaseException] = []
+    cause = error.__cause__
+    while cause is not None and len(causes) < 8:
+        causes.append(cause)
+        cause = cause.__cause__
+    names = {t.__name__ for c in causes for t in type(c).__mro__}
+    why = next((text for c in causes if (text := " ".join(str(c).split()))), "the line broke")
+    text = f"{model}: {redact(why)[:200]}"
+    if names & {"ClientConnectorError", "ConnectError", "ClientConnectorDNSError", "PoolTimeout"}:
+        return UnsentFailure("connection", text)
+    if "ConnectionTimeoutError" in names:
+        return UnsentFailure("timeout", text)
+    if names & {"ClientConnectionError", "ConnectionError"} and "ServerTimeoutError" not in names:
+        return CallFailure("connection", text)
+    timed_out = type(error).__name__ == "APITimeoutError" or "TimeoutException" in names
+    return CallFailure("timeout" if timed_out else "connection", text)
 
 
 def _is_transport_error(error: Exception) -> bool:
