@@ -28,7 +28,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from paragent.errors import ConfigError, InvalidDesign
+from paragent.errors import InvalidDesign
+from paragent.yaml_file import parse
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -124,17 +125,7 @@ class Design:
     @staticmethod
     def from_yaml(text: str, source: str = "design") -> Design:
         """Read YAML or JSON. Raises `ConfigError` with line and column for malformed text."""
-        import yaml
-
-        try:
-            data = yaml.safe_load(text)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "unknown place"
-            raise ConfigError(f"{source}: {where}: {error.problem}") from None
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{source}: {error}") from None
-        return Design.from_data(data)
+        return Design.from_data(parse(text, source).data)
 
     def nodes(self) -> Iterator[tuple[str, Node]]:
         """(path, node) in pre-order; the root's path is "", members are "0", "0.1", lead "lead"."""
