@@ -123,9 +123,7 @@ def _unit_examples(rng: random.Random, problem: Problem, mode: str) -> str:
             single = problems.units(_forced(rng, word), rng.choice((1, 1, 2)), world)
         shown.append(single)
     rng.shuffle(shown)
-    return wordings.with_examples(
-        problem.question, [(p.question, _answer(p, mode)) for p in shown]
-    )
+    return wordings.with_examples(problem.question, [(p.question, _answer(p, mode)) for p in shown])
 
 
 def _forced(rng: random.Random, word: str) -> random.Random:
@@ -242,7 +240,7 @@ def _drill(rng: random.Random, family: str) -> tuple[int, list[tuple[str, str]]]
         level = problem.level
         context = problem.question
         if family == "units":
-            told = problem.values | {
+            told = dict(problem.values) | {
                 w: rng.randint(*problems.VALUE_RANGE)
                 for w in rng.sample(problems.UNIT_WORDS, 6)
                 if w not in problem.values

@@ -12,6 +12,7 @@ it is switched on and the text just written ends in ``<<expression>>``, ``=resul
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
@@ -22,23 +23,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from paragent.arithmetic import ArithmeticFault, evaluate
 from paragent.pocket import weights as store
 from paragent.pocket.arch import Shape
 from paragent.pocket.tokenizer import END, Tokenizer, default_tokenizer
 from paragent.pocket.weights import Floats, PocketInfo, catalog
 
 __all__ = [
-    "ContextOverflow", "PocketInfo", "PocketModel", "PocketReply", "PocketRequest", "calculate",
-    "catalog",
+    "ContextOverflow", "PocketInfo", "PocketModel", "PocketReply", "PocketRequest", "catalog",
 ]  # fmt: skip
 
-PAD_TO = 32
+PAD_TO = 64
 """Prompts are padded to a multiple of this many tokens."""
 
 TILE = 16
 """Rows of every decoding matrix product."""
 
-MAX_ROWS = 96
+MAX_ROWS = 192
 """Rows decoded together: beyond it the cache traffic costs more than the overhead it saves."""
 
 TIE = 1e-4
@@ -83,61 +84,6 @@ class PocketReply:
 
 
 _CALL = re.compile(r"<<([^<>]*)>>$")
-_TERMS = re.compile(r"\s*(\d+|[-+*/()])")
-
-
-def calculate(expression: str) -> str | None:
-    """Return the value of an integer expression of ``+ - * / ( )``, or None if it is none.
-
-    Division is exact where it can be, else rounded to two decimals.
-    """
-    tokens: list[str] = []
-    at = 0
-    text = expression.strip()
-    while at < len(text):
-        match = _TERMS.match(text, at)
-        if match is None or len(tokens) > 64:
-            return None
-        tokens.append(match[1])
-        at = match.end()
-    tokens.append("")
-    try:
-        value, used = _sum(tokens, 0)
-    except (ValueError, ZeroDivisionError, OverflowError, RecursionError):
-        return None
-    if used != len(tokens) - 1 or abs(value) > 1e12:
-        return None
-    return str(int(value)) if value == int(value) else f"{value:.2f}"
-
-
-def _sum(tokens: list[str], at: int) -> tuple[float, int]:
-    value, at = _product(tokens, at)
-    while tokens[at] in ("+", "-"):
-        other, after = _product(tokens, at + 1)
-        value = value + other if tokens[at] == "+" else value - other
-        at = after
-    return value, at
-
-
-def _product(tokens: list[str], at: int) -> tuple[float, int]:
-    value, at = _factor(tokens, at)
-    while tokens[at] in ("*", "/"):
-        other, after = _factor(tokens, at + 1)
-        value = value * other if tokens[at] == "*" else value / other
-        at = after
-    return value, at
-
-
-def _factor(tokens: list[str], at: int) -> tuple[float, int]:
-    if tokens[at] == "-":
-        value, at = _factor(tokens, at + 1)
-        return -value, at
-    if tokens[at] == "(":
-        value, at = _sum(tokens, at + 1)
-        if tokens[at] != ")":
-            raise ValueError("unbalanced brackets")
-        return value, at + 1
-    return int(tokens[at]), at + 1
 
 
 @dataclass(slots=True)
@@ -295,16 +241,17 @@ class PocketModel:
     def _after(self, row: _Row, token: int) -> None:
         """Look at the text a row has just written: stop strings, calculator, length."""
         request = row.request
-        if request.stop or (request.calculator and self._tokenizer.pieces[token][-1] == ">"):
+        if request.stop or (request.calculator and self._tokenizer.pieces[token].endswith(">")):
             # The decoded text is searched, not token ids: a string has many tokenisations.
             text = self._tokenizer.decode(row.written)
             if any(s and s in text for s in request.stop):
                 row.finish = "stop"
                 return
             call = _CALL.search(text) if request.calculator else None
-            result = calculate(call[1]) if call else None
-            if result is not None:
-                row.forced = self._tokenizer.encode(f"={result}")
+            if call is not None:
+                # What is no arithmetic gets no result: the model goes on as it likes.
+                with contextlib.suppress(ArithmeticFault):
+                    row.forced = self._tokenizer.encode(f"={evaluate(call[1])}")
         if len(row.logprobs) >= request.max_tokens or (
             len(row.prompt) + len(row.written) + len(row.forced) >= self.shape.context
         ):
@@ -323,11 +270,12 @@ class PocketModel:
         s = self.shape
         real = (np.arange(padded) >= start[:, None]).astype(np.float32)[:, :, None]
         later = np.triu(np.full((padded, padded), -1e9, dtype=np.float32), 1)
-        hide = np.where(real[:, None, :, 0] > 0, later, np.float32(-1e9))
+        # One sum of both masks may reach -2e9: exp gives 0 all the same.
+        blank = (real[:, None, None, :, 0] - np.float32(1.0)) * np.float32(1e9)
         cos, sin = self._cos[:padded, None], self._sin[:padded, None]
         room = padded + max(r.request.max_tokens for r in rows) + 32
         cache = _Cache(s, len(unique), room, padded)
-        x = self._embedding[ids]
+        x: Floats = self._embedding[ids]
         n = len(unique)
         for i, (taps, qkv, out, up, down) in enumerate(self._layers):
             h = _norm(x) * real
@@ -343,15 +291,18 @@ class PocketModel:
             cache.values[i][:, :padded] = value
             if i == s.layers - 1:
                 # Only the last position's output is needed from here on.
-                x, q, hide = x[:, -1:], q[:, -1:], hide[:, -1:]
+                x, q, later = x[:, -1:], q[:, -1:], later[-1:]
             length = q.shape[1]
             stacked = np.ascontiguousarray(q.transpose(0, 2, 1, 3)).reshape(n, -1, s.head)
             scores = stacked @ np.ascontiguousarray(key.transpose(0, 2, 1))
-            scores.reshape(n, s.heads, length, padded)[...] += hide[:, None]
+            masked = scores.reshape(n, s.heads, length, padded)
+            masked += later
+            masked += blank
             attended = _softmax(scores) @ value
-            heads = attended.reshape(n, s.heads, length, s.head).transpose(0, 2, 1, 3)
-            x = x + np.ascontiguousarray(heads).reshape(n, length, s.width) @ out
-            x = x + _swiglu(_norm(x) @ up) @ down
+            joined = attended.reshape(n, s.heads, length, s.head).transpose(0, 2, 1, 3)
+            attended = np.ascontiguousarray(joined).reshape(n, length, s.width)
+            x = np.add(x, attended @ out)
+            x = np.add(x, _swiglu(_norm(x) @ up) @ down)
         cache.hide[:, :padded][real[:, :, 0] == 0] = -1e9
         if n < len(rows):
             cache.keep([unique[row.prompt] for row in rows])
@@ -445,8 +396,14 @@ def _softmax(scores: Floats) -> Floats:
 
 
 def _swiglu(x: Floats) -> Floats:
-    gate, up = np.split(x, 2, axis=-1)
-    product: Floats = gate / (1.0 + np.exp(-gate)) * up
+    """Return silu(gate) * up of the two halves of the last axis."""
+    half = x.shape[-1] // 2
+    gate, up = x[..., :half], x[..., half:]
+    # Below -80 the sigmoid is 0 in float32 anyway; without the bound exp could overflow.
+    divisor = np.exp(np.minimum(-gate, np.float32(80.0)))
+    divisor += np.float32(1.0)
+    product: Floats = gate * up
+    product /= divisor
     return product
 
 

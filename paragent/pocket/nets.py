@@ -14,7 +14,7 @@ _NS = (3.4445, -4.7750, 2.0315)
 """Newton-Schulz coefficients of Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon)."""
 
 
-class Net(nn.Module):
+class Net(nn.Module):  # type: ignore[misc]  # torch is absent where types are checked
     """Decoder; ``bf16`` matrix products pay only on processors with AVX512-BF16 or AMX."""
 
     def __init__(self, shape: Shape, seed: int, *, bf16: bool = False) -> None:
@@ -53,8 +53,8 @@ class Net(nn.Module):
     def _rope(self, x: Tensor) -> Tensor:
         """Rotate ``x`` [batch, time, heads, head]."""
         length, half = x.shape[1], self.shape.head // 2
-        cos = self.cos[:length, None].to(x.dtype)  # type: ignore[index]
-        sin = self.sin[:length, None].to(x.dtype)  # type: ignore[index]
+        cos = self.cos[:length, None].to(x.dtype)
+        sin = self.sin[:length, None].to(x.dtype)
         a, b = x[..., :half], x[..., half:]
         return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
 
@@ -127,14 +127,12 @@ class Muon:
         self.groups: dict[tuple[int, ...], list[nn.Parameter]] = {}
         for _, p in matrix:
             self.groups.setdefault(tuple(p.shape), []).append(p)
-        self.buffers = {
-            size: torch.zeros(len(group), *size) for size, group in self.groups.items()
-        }
+        self.buffers = {size: torch.zeros(len(group), *size) for size, group in self.groups.items()}
         rest = [p for n, p in named if n not in {m for m, _ in matrix}]
         self.adam_lr = adam_lr
         self.adam = torch.optim.Adam(rest, lr=adam_lr, betas=(0.9, 0.98), fused=True)
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, scale: float) -> None:
         """Apply one update at ``scale`` times the learning rates, then clear the gradients."""
         for group in self.adam.param_groups:
@@ -158,7 +156,7 @@ class Muon:
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Take over a state returned by ``state``."""
-        self.adam.load_state_dict(state["adam"])  # type: ignore[arg-type]
+        self.adam.load_state_dict(state["adam"])
         saved: Mapping[str, Tensor] = state["muon"]  # type: ignore[assignment]
         for size in self.buffers:
             self.buffers[size].copy_(saved[",".join(map(str, size))])

@@ -8,6 +8,7 @@ written ``<<expression>>=result``; leaving the brackets out gives the plain step
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -155,9 +156,7 @@ def _inventory(rng: random.Random, level: int, sums: _Sums) -> tuple[str, int]:
             kind = "buy"
         if kind == "buy":
             k = rng.randint(2, 99)
-            text.append(
-                rng.choice((f"{who} buys {k} more.", f"{other} gives {k} more to {who}."))
-            )
+            text.append(rng.choice((f"{who} buys {k} more.", f"{other} gives {k} more to {who}.")))
             total = sums.do(total, "+", _num(k))
         elif kind == "give":
             k = rng.randint(1, min(99, total[0] - 1))
@@ -215,7 +214,7 @@ def _compare(rng: random.Random, level: int, sums: _Sums) -> tuple[str, int]:
     start = rng.randint(5, 60)
     total = _num(start)
     text = [f"{people[0]} has {start} {item}."]
-    for before, who in zip(people, people[1:], strict=False):
+    for before, who in itertools.pairwise(people):
         kind = rng.choice(("more", "fewer", "times"))
         if kind == "times" and total[0] < 200:
             k = rng.randint(2, 9)
@@ -396,7 +395,7 @@ def schedule(rng: random.Random, level: int) -> Problem:
     chain, spare = jobs[:level], jobs[level:]
     takes = {job: rng.randint(3, 60) for job in jobs}
     begin = {chain[-1]: rng.randint(1, 90)}
-    after = dict(zip(chain, chain[1:], strict=False))
+    after = dict(itertools.pairwise(chain))
     for job in spare:
         if rng.random() < 0.6:
             after[job] = rng.choice([other for other in jobs if other not in spare])
@@ -410,7 +409,7 @@ def schedule(rng: random.Random, level: int) -> Problem:
     question = " ".join(told) + f" At what minute does {goal} end?"
     sums = _Sums()
     total = sums.ask(f"{goal} takes {takes[goal]}", f"time of {goal}", takes[goal])
-    for job, before in zip(chain, chain[1:], strict=False):
+    for job, before in itertools.pairwise(chain):
         found = sums.ask(None, f"time of {before}", takes[before])
         total = sums.do(found, "+", total, lead=f"{job} after {before} ")
     root = chain[-1]

@@ -226,7 +226,7 @@ def train(
         inputs, where, targets = tensors(batch)
         states = net.hidden(inputs, where)
         loss = torch.nn.functional.cross_entropy(net.logits(states), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step(scale)
         steps += 1
         tokens += sum(len(ids) for ids, _ in batch)

@@ -94,9 +94,7 @@ def unpack(content: bytes) -> dict[str, Floats]:
         arrays = {name: stored[name] for name in stored.files}
     return {
         name: np.ascontiguousarray(
-            value.astype(np.float32) * arrays[name + ":scale"]
-            if value.dtype == np.int8
-            else value,
+            value.astype(np.float32) * arrays[name + ":scale"] if value.dtype == np.int8 else value,
             dtype=np.float32,
         )
         for name, value in arrays.items()

@@ -29,8 +29,7 @@ SYSTEM: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Think step by step. Use the calculator by writing <<expression>>, "
             "then give the final answer.",
             "Work step by step and write <<expression>> to use the calculator, then answer.",
-            "Show your steps. Write <<expression>> for the calculator, "
-            "then give the final answer.",
+            "Show your steps. Write <<expression>> for the calculator, then give the final answer.",
             "Reason step by step. The calculator computes <<expression>>.",
         ),
         "fix": (
