@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paragent.compile import TaskRun, TraceStep, compile_design
-from paragent.component import Answer, Context
+from paragent.component import Answer, Context, together
 from paragent.design import Design
 from paragent.runtime.model import Completion, LanguageModel, Request
 from paragent.runtime.pocket import close_pool
@@ -26,10 +28,27 @@ async def ask_design(
     trace: list[TraceStep] | None = None,
 ) -> Answer:
     """The design's answer. Raises CallFailure, or InvalidDesign for a design that cannot run."""
-    system = compile_design(design)
-    run = TaskRun(DirectCaller(), "trial", seed, context or Context(), trace=trace)
-    try:
+    (answer,) = await ask_all(design, [question], context, seed=seed, trace=trace)
+    return answer
+
+
+async def ask_all(
+    design: Design,
+    questions: Sequence[str],
+    context: Context | None = None,
+    *,
+    seed: int = 0,
+    trace: list[TraceStep] | None = None,
+) -> list[Answer]:
+    """The design's answers to many questions, asked at the same time; raises as `ask_design`."""
+    system, given = compile_design(design), context or Context()
+
+    async def one(question: str) -> Answer:
+        run = TaskRun(DirectCaller(), "trial", seed, given, trace=trace)
         return await system.answer(run, question)
+
+    try:
+        return await together([one(question) for question in questions])
     finally:
         for model in system.models.values():
             await model.aclose()

@@ -53,8 +53,12 @@ def _python() -> list[Finding]:
 
 
 def _packages() -> list[Finding]:
+    try:
+        needed = requires("paragent") or []
+    except PackageNotFoundError:
+        return [Finding("packages", None, "run from a checkout that is not installed: not checked")]
     found = []
-    for line in requires("paragent") or ():
+    for line in needed:
         if "extra ==" in line:
             continue
         name = line.split(";")[0].split("[")[0].split(">")[0].split("=")[0].strip()

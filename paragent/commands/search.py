@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paragent.commands.progress import watching
-from paragent.commands.runs import add_json_argument, load_models, print_json
+from paragent.commands.runs import RUNS, add_json_argument, load_models, print_json
 from paragent.commands.spec import SETTINGS, names, read_spec
 
 _HELP = {
@@ -104,7 +104,8 @@ def finish(run: Any, *, report: bool, as_json: bool) -> int:
         if page is not None:
             print(f"report    {page}")
         print(f"configs   {run.path / 'configs'}")
-        print(f"next      paragent export {run.name} --pick knee --format python")
+        word = run.name if run.path == RUNS / run.name else run.path
+        print(f"next      paragent export {word} --pick knee --format python")
     return 0 if run.front() else 1
 
 
