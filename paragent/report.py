@@ -18,7 +18,7 @@ from paragent.config import RunConfig
 from paragent.draw import design_svg
 from paragent.engine import measurable
 from paragent.errors import ParagentError
-from paragent.outcome import Evaluation
+from paragent.outcome import CostName, Evaluation
 from paragent.pareto import non_dominated
 from paragent.report_data import (
     Effect,
@@ -124,6 +124,8 @@ def _context(run: RunView) -> dict[str, Any]:
         "meta": redacted(dict(run.meta)),
         "command": redacted_text(_command(str(run.meta.get("command", "")))),
         "notes": [redacted_text(note) for note in run.notes],
+        "free": free_note(run.evaluations, config.cost),
+        "has_volume": bool(found.volumes),
         "call": redacted_text(python_call(config)),
         "hero": _hero(front, base, config),
         "tiles": _tiles(run, front),
@@ -152,6 +154,20 @@ def _settings(run: RunView) -> RunConfig:
     """The run's settings; keys of other versions are left out, so that old runs still show."""
     known = {f.name for f in fields(RunConfig)}
     return RunConfig.from_data({k: v for k, v in run.config.items() if k in known})
+
+
+def free_note(evaluations: Sequence[Evaluation], cost: CostName) -> str:
+    """How to read a log axis on which some designs cost nothing; empty where none does."""
+    costs = [c for e in evaluations if (c := e.cost(cost)) is not None]
+    free = sum(c == 0 for c in costs)
+    if not free:
+        return ""
+    if free == len(costs):
+        return (
+            "Every design costs 0, so left and right mean nothing here: all prices are 0. "
+            "Another run may count tokens, calls or latency as the cost."
+        )
+    return f"{free} designs cost 0: they stand a decade left of the cheapest that costs anything."
 
 
 def _command(told: str) -> str:
@@ -201,8 +217,9 @@ def _hero(front: Sequence[Point], base: Point | None, config: RunConfig) -> str:
     best = front[picks(front, config.cost)["best"]]
     shown = best.best_known
     interval = shown.interval()
-    assert shown.score is not None and interval is not None, "a front design has a score"
-    tasks = "unseen test tasks" if best.test is not None else "dev tasks (test was not run)"
+    if shown.score is None or interval is None:
+        return "No design could be measured, so there is no front."
+    tasks = "unseen test tasks" if shown.split == "test" else "dev tasks (test was not measured)"
     usd = shown.usd_per_task
     price = "at unknown cost" if usd is None else f"at {money(usd * 1000)} per 1,000 tasks"
     text = (

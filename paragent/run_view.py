@@ -27,8 +27,8 @@ class Point:
 
     @property
     def best_known(self) -> Evaluation:
-        """The test evaluation where one exists, else dev."""
-        return self.test or self.dev
+        """The test evaluation where any of its tasks was measured, else dev."""
+        return self.test if self.test is not None and self.test.n else self.dev
 
 
 @dataclass(frozen=True, slots=True)

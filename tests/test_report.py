@@ -17,7 +17,17 @@ from paragent.config import RunConfig
 from paragent.design import Agent, Design, Node, Part, Team
 from paragent.engine import front_of
 from paragent.errors import ParagentError
-from paragent.outcome import Evaluation, Failed, Measured, Outcome, Pruned, Purpose, Split, Usage
+from paragent.outcome import (
+    CostName,
+    Evaluation,
+    Failed,
+    Measured,
+    Outcome,
+    Pruned,
+    Purpose,
+    Split,
+    Usage,
+)
 from paragent.report import caveats, python_call, render, write_report
 from paragent.report_data import (
     effects,
@@ -389,6 +399,52 @@ def test_a_run_with_nothing_to_show_is_still_a_page(run: SyntheticRun, empty: st
         bare = replace(bare, evaluations=[], spent=Spent(None, 0, 0, 0.0, {}), meta={}, config={})
     page = Page(render(bare))
     assert "No design could be measured" in page.text
+
+
+def test_a_test_split_that_failed_whole_is_no_score(run: SyntheticRun) -> None:
+    """Where every test task failed, the page falls back to dev and says so."""
+    dead: dict[str, Outcome] = {"test-0": Failed("server", "down")}
+    points = [replace(p, test=Evaluation(p.design, "test", "final-eval", dead)) for p in run.points]
+    html = render(replace(run, points=points))
+    assert "dev tasks (test was not measured)" in html
+    assert f"{len(points)} of {len(points)} front designs have no test score" in html
+
+
+@pytest.mark.parametrize("cost", ["tokens", "calls", "latency"])
+def test_other_costs_have_their_own_axis(run: SyntheticRun, cost: CostName) -> None:
+    """The Pareto figure stands on the cost that the run was asked to lower."""
+    html = render(replace(run, config={**run.config, "cost": cost}))
+    pareto = figures(html)["pareto"]
+    assert "US$" not in pareto["layout"]["xaxis"]["title"]["text"]
+    first = run.points[0].test
+    assert first is not None
+    assert pareto["data"][3]["x"][0] == pytest.approx(first.cost(cost))
+
+
+def priced(evaluation: Evaluation, usd: float) -> Evaluation:
+    """The evaluation at another price per task."""
+    outcomes = {
+        t: replace(o, usage=replace(o.usage, usd=usd)) if isinstance(o, Measured) else o
+        for t, o in evaluation.outcomes.items()
+    }
+    return replace(evaluation, outcomes=outcomes)
+
+
+def test_free_designs_are_drawn_and_explained(run: SyntheticRun) -> None:
+    """One free design stands a decade left; where all are free the page says what that means."""
+    one = replace(run, evaluations=[priced(run.evaluations[0], 0.0), *run.evaluations[1:]])
+    html = render(one)
+    xs = figures(html)["pareto"]["data"][0]["x"]
+    assert "1 designs cost 0" in html
+    assert xs[0] == pytest.approx(min(xs[1:]) / 10, rel=0.5)
+    every = replace(
+        run,
+        evaluations=[priced(e, 0.0) for e in run.evaluations],
+        points=[Point(p.design, priced(p.dev, 0.0)) for p in run.points],
+        baseline=None,
+    )
+    assert "Every design costs 0" in render(every)
+    assert "Hypervolume over evaluations" not in render(every)
 
 
 def test_python_call_repeats_the_settings() -> None:
