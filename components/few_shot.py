@@ -16,7 +16,8 @@ from paragent.component import Component, Context, Example
 def _index(examples: tuple[Example, ...]) -> tuple[Any, Any]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(sublinear_tf=True)
+    # Single characters count as words too: examples may be sums.
+    vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\S+")
     return vectorizer, vectorizer.fit_transform([e.question for e in examples])
 
 

@@ -7,28 +7,38 @@ hierarchy are conditional parameters. The study lives in memory: the run's store
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paragent.outcome import CostName, Evaluation
-from paragent.searcher import Partial, Proposal, Space
+from paragent.searcher import Decision, Partial, Proposal, Space
 
 if TYPE_CHECKING:
     import optuna
 
-#: Suggestions in a row that are illegal or known before the searcher gives up.
-PATIENCE = 200
+#: Suggestions in a row that are illegal or known before a random new design is tried instead.
+#: A sampler that has converged would suggest the same design for ever.
+PATIENCE = 8
+#: Random designs in a row that are known before the space counts as exhausted.
+RANDOM_TRIES = 300
 
 
 class OptunaSearcher:
     """Maximises score and minimises log10 cost with the given sampler (fresh, seeded)."""
 
     def __init__(
-        self, space: Space, sampler: optuna.samplers.BaseSampler, cost: CostName, name: str
+        self,
+        space: Space,
+        sampler: optuna.samplers.BaseSampler,
+        cost: CostName,
+        name: str,
+        seed: int,
     ) -> None:
         import optuna
 
         self._space, self._cost, self._name = space, cost, name
+        self._rng = random.Random(seed)
         before = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
@@ -44,12 +54,13 @@ class OptunaSearcher:
 
         found: list[Proposal] = []
         misses = 0
-        while len(found) < n and misses < PATIENCE:
+        while len(found) < n:
+            if misses >= PATIENCE and not self._enqueue_random():
+                break
             trial = self._study.ask()
             partial: Partial = ()
             while (decision := self._space.next(partial)) is not None:
-                # Optuna wants one fixed set of categories per name.
-                name = f"{decision.name}: {'|'.join(decision.options)}"
+                name = _name(decision)
                 partial = (*partial, str(trial.suggest_categorical(name, decision.options)))
             design = self._space.build(partial)
             if design.hash in self._known or self._space.check(design):
@@ -61,6 +72,21 @@ class OptunaSearcher:
             self._open[design.hash] = trial
             found.append(Proposal(design, by=self._name))
         return found
+
+    def _enqueue_random(self) -> bool:
+        """Make the next trial a random design that is legal and new; False where none is found."""
+        for _ in range(RANDOM_TRIES):
+            partial: Partial = ()
+            fixed = {}
+            while (decision := self._space.next(partial)) is not None:
+                option = self._rng.choice(decision.options)
+                fixed[_name(decision)] = option
+                partial = (*partial, option)
+            design = self._space.build(partial)
+            if design.hash not in self._known and not self._space.check(design):
+                self._study.enqueue_trial(fixed)
+                return True
+        return False
 
     def tell(self, evaluation: Evaluation) -> None:
         """A score and a cost complete the trial; anything less fails it."""
@@ -75,3 +101,8 @@ class OptunaSearcher:
             self._study.tell(trial, state=TrialState.FAIL)
         else:
             self._study.tell(trial, [score, math.log10(max(cost, 1e-12))])
+
+
+def _name(decision: Decision) -> str:
+    """The parameter's name; Optuna wants one fixed set of categories per name."""
+    return f"{decision.name}: {'|'.join(decision.options)}"

@@ -1,6 +1,7 @@
-"""Monte-Carlo tree search over the hierarchical space (UCT: Kocsis and Szepesvari 2006, section
-2.2), with edits of what was measured (AgentSwift, arXiv 2506.06017, section 3; its selection rule is
-AFlow's, arXiv 2410.10762, section 3.2).
+"""Monte-Carlo tree search over the hierarchical space, with edits of what was measured.
+
+UCT: Kocsis and Szepesvari 2006, section 2.2. The edits and their selection follow AgentSwift (arXiv
+2506.06017, section 3), whose rule without uncertainty is AFlow's (arXiv 2410.10762, section 3.2).
 
 Two moves, chosen by a coin:
 

@@ -15,7 +15,7 @@ def make(
     import optuna
 
     sampler = optuna.samplers.NSGAIISampler(seed=seed, population_size=population)
-    return OptunaSearcher(space, sampler, cost, "nsga2")
+    return OptunaSearcher(space, sampler, cost, "nsga2", seed)
 
 
 NSGA2 = SearcherPlugin(

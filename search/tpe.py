@@ -17,7 +17,7 @@ def make(
     sampler = optuna.samplers.TPESampler(
         seed=seed, n_startup_trials=startup, multivariate=False, constant_liar=True
     )
-    return OptunaSearcher(space, sampler, cost, "tpe")
+    return OptunaSearcher(space, sampler, cost, "tpe", seed)
 
 
 TPE = SearcherPlugin(

@@ -1,0 +1,287 @@
+"""Conformance suites: what every searcher, component and benchmark must pass.
+
+A suite is a class of tests with one attribute to set:
+
+    class TestMySearcher(SearcherConformance):
+        plugin = MY_SEARCHER
+
+Paragent's own tests run the suites over everything that is registered, so a new plug-in file is
+tested by existing. They need pytest only to be run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from paragent.benchmark import Benchmark
+from paragent.compile import stable_seed
+from paragent.component import (
+    Answer,
+    Component,
+    Context,
+    Example,
+    Member,
+    Reply,
+    TeamView,
+    Tool,
+    final_answer,
+)
+from paragent.design import Design
+from paragent.outcome import Evaluation, Failed, Measured, Outcome, Usage
+from paragent.registry import BenchmarkPlugin, SearcherPlugin, searchers
+from paragent.searcher import Searcher, Space
+from paragent.space import DesignSpace, Limits
+
+
+def toy_space(models: Sequence[str] = ("pocket-s", "pocket-m")) -> DesignSpace:
+    """A small space over the shipped components."""
+    return DesignSpace(models, limits=Limits(max_members=2), available=frozenset({"notes"}))
+
+
+def toy_evaluation(design: Design, tasks: int = 20) -> Evaluation:
+    """A made-up but fixed landscape: each task's score and the cost follow from the hash."""
+    cost = 1e-6 * (1 + stable_seed(design.hash, "cost") % 1000)
+    outcomes: dict[str, Outcome] = {
+        f"t{i}": Measured(float(stable_seed(design.hash, i) % 3 == 0), Usage(1, 10, 10, cost, 0.1))
+        for i in range(tasks)
+    }
+    return Evaluation(design, "dev", "search-eval", outcomes)
+
+
+def drive(searcher: Searcher, rounds: int) -> list[str]:
+    """Ask one, tell one, `rounds` times; the hashes asked for."""
+    asked = []
+    for _ in range(rounds):
+        for proposal in searcher.ask(1):
+            asked.append(proposal.design.hash)
+            searcher.tell(toy_evaluation(proposal.design))
+    return asked
+
+
+def drive_named(name: str, seed: int, rounds: int) -> None:
+    """Print what a registered searcher asks for, as JSON (run in another process)."""
+    print(json.dumps(drive(searchers[name].make(toy_space(), seed=seed, cost="usd"), rounds)))
+
+
+class SearcherConformance:
+    """What every searcher must do."""
+
+    plugin: SearcherPlugin
+
+    def make(self, seed: int = 0, space: Space | None = None) -> Searcher:
+        """A fresh searcher."""
+        return self.plugin.make(space or toy_space(), seed=seed, cost="usd")
+
+    def test_proposals_are_legal_new_and_not_too_many(self) -> None:
+        """40 rounds: every design passes the space's check, none comes twice."""
+        space = toy_space()
+        searcher = self.make(space=space)
+        seen: set[str] = set()
+        for _ in range(40):
+            proposals = searcher.ask(1)
+            assert len(proposals) <= 1
+            for proposal in proposals:
+                assert space.check(proposal.design) == []
+                assert proposal.design.hash not in seen
+                seen.add(proposal.design.hash)
+                searcher.tell(toy_evaluation(proposal.design))
+        assert len(seen) == 40
+
+    def test_asking_for_none_or_for_many(self) -> None:
+        """ask(0) is empty; ask(8) before any tell gives eight different designs."""
+        searcher = self.make()
+        assert list(searcher.ask(0)) == []
+        assert len({p.design.hash for p in searcher.ask(8)}) == 8
+
+    def test_one_seed_is_one_search(self) -> None:
+        """The same seed asks the same in another process with another hash seed; another seed
+        does not."""
+        mine = drive(self.make(seed=3), 15)
+        assert drive(self.make(seed=4), 15) != mine
+        if self.plugin.name not in searchers:
+            return
+        code = f"from paragent.testing import drive_named; drive_named({self.plugin.name!r}, 3, 15)"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": "99", "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert json.loads(done.stdout) == mine
+
+    def test_failures_and_unknown_costs_are_survived(self) -> None:
+        """All tasks failed, no cost known, nothing run at all: the search goes on."""
+        searcher = self.make()
+        tells: list[dict[str, Outcome]] = [
+            {"t0": Failed("timeout", "slow")},
+            {"t0": Measured(1.0, Usage(usd=None))},
+            {},
+        ]
+        for outcomes in tells * 3:
+            (proposal,) = searcher.ask(1)
+            searcher.tell(Evaluation(proposal.design, "dev", "search-eval", outcomes))
+        assert searcher.ask(1)
+
+    def test_designs_of_others_are_learned_not_repeated(self) -> None:
+        """A design told without having been asked for is never proposed."""
+        import random
+
+        space = toy_space()
+        foreign = [space.sample(random.Random(i)) for i in range(10)]
+        searcher = self.make(space=space)
+        for design in foreign:
+            searcher.tell(toy_evaluation(design))
+        assert not {d.hash for d in foreign} & set(drive(searcher, 20))
+
+    def test_a_small_space_is_exhausted_not_repeated(self) -> None:
+        """Two models answering directly are two designs; then there is nothing to ask."""
+        space = DesignSpace(
+            ("pocket-s", "pocket-m"), include=("direct",), limits=Limits(max_depth=1)
+        )
+        searcher = self.make(space=space)
+        assert len(drive(searcher, 10)) == 2
+        assert list(searcher.ask(1)) == []
+
+
+#: What a model may say: an answer, nothing, garbage, far too much, an endless plan.
+REPLIES = (
+    "Answer: 7",
+    "",
+    "\x00\ufffd \u202e}{]] <<",
+    "word " * 50_000,
+    "1: 2+2\n2: #1*3\n3: then add #2",
+    "1: #1",
+)
+
+
+class ScriptedChat:
+    """A chat that says the same to everything and counts."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.asked = text, 0
+        self.has_tools = False
+
+    async def ask(
+        self,
+        instruction: str,
+        question: str,
+        *,
+        temperature: float = 0.0,
+        sample: int = 0,
+        max_tokens: int | None = None,
+        tools: bool = True,
+        memory: bool = True,
+    ) -> Reply:
+        """The text, with confidence 0.5."""
+        self.asked += 1
+        return Reply(self.text, 0.5)
+
+
+class ComponentConformance:
+    """What every component must do, whatever a model says."""
+
+    component: Component
+
+    def test_it_is_described(self) -> None:
+        """A summary, a source, legal defaults, and a bound on its calls."""
+        c = self.component
+        assert c.summary and c.version
+        assert c.paper, "every component names its source"
+        assert all(len(set(values)) == len(values) for values in c.params.values())
+        inner = {"planning": [2], "guard": [2], "topology": [1, 2, 2]}.get(c.kind, [])
+        assert c.calls(c.defaults, inner) >= 0
+
+    def variants(self) -> list[dict[str, object]]:
+        """Every parameter at each of its values, the others at their defaults."""
+        c = self.component
+        found: list[dict[str, object]] = [dict(c.defaults)]
+        for key, values in c.params.items():
+            found += [{**c.defaults, key: value} for value in values[1:]]
+        return found
+
+    def test_calls_stay_within_the_bound_whatever_the_model_says(self) -> None:
+        """Empty, garbage and over-long replies included; twice the same is twice the same."""
+        c = self.component
+        if c.kind == "model":
+            return
+        for params in self.variants():
+            for text in REPLIES:
+                one, two = self.run(params, text), self.run(params, text)
+                assert one == two
+                answer, calls, bound = one
+                assert isinstance(answer, str)
+                assert calls <= bound, (params, text[:20])
+
+    def run(self, params: dict[str, object], text: str) -> tuple[str, int, int]:
+        """(answer, calls made, declared bound) with a model that always says `text`."""
+        c, chat = self.component, ScriptedChat(text)
+        part = c.build(**params)
+        if c.kind == "tool":
+            assert isinstance(part, Tool)
+            try:
+                return str(part.call(text)), 0, 0
+            except Exception as error:  # a tool may refuse: the model is told
+                return str(error), 0, 0
+        if c.kind == "memory":
+            context = Context(notes=("one note", "two notes"), examples=(Example("q", "a"),))
+            return asyncio.run(part(context, text)), 0, 0
+
+        async def inner(question: str) -> Answer:
+            reply = await chat.ask("x", question)
+            return Answer(final_answer(reply.text), reply.text, reply.confidence)
+
+        if c.kind == "topology":
+            members = tuple(Member(f"m{i}", inner) for i in range(c.members[0]))
+            team = TeamView(members, chat if c.lead else None)
+            bound = c.calls(params, [1] * (len(members) + c.lead))  # type: ignore[arg-type]
+            answer = asyncio.run(part(team, "question"))
+        elif c.kind == "reasoning":
+            bound = c.calls(params, [])  # type: ignore[arg-type]
+            answer = asyncio.run(part(chat, "question"))
+        else:
+            bound = c.calls(params, [1])  # type: ignore[arg-type]
+            answer = asyncio.run(part(chat, "question", inner))
+        assert isinstance(answer, Answer)
+        assert answer.confidence is None or 0 <= answer.confidence <= 1
+        return answer.text, chat.asked, bound
+
+
+class BenchmarkConformance:
+    """What every benchmark must do."""
+
+    plugin: BenchmarkPlugin
+
+    def load(self) -> Benchmark:
+        """The benchmark with its defaults."""
+        return self.plugin.load()
+
+    def test_splits_are_disjoint_and_stable(self) -> None:
+        """Unique ids, no question in both splits, the same order on every load."""
+        one, two = self.load(), self.load()
+        dev, test = one.tasks("dev"), one.tasks("test")
+        assert dev and test
+        ids = [t.id for t in (*dev, *test)]
+        assert len(set(ids)) == len(ids)
+        assert not {t.question for t in dev} & {t.question for t in test}
+        assert [t.id for t in two.tasks("dev")] == [t.id for t in dev]
+
+    def test_the_reference_is_right_and_nonsense_is_scored_or_refused(self) -> None:
+        """The reference answer scores 1; hostile answers score in [0, 1]."""
+        benchmark = self.load()
+        for task in benchmark.tasks("dev")[:50]:
+            assert benchmark.score(task, task.answer) == 1.0
+            for text in ("", "\x00", "nan", "Answer:", "9" * 10_000, "\u202e}{"):
+                assert 0.0 <= benchmark.score(task, text) <= 1.0
+
+    def test_the_context_holds_nothing_of_the_tasks(self) -> None:
+        """No note and no example is a question of either split."""
+        benchmark = self.load()
+        shown = {*benchmark.context.notes, *(e.question for e in benchmark.context.examples)}
+        for split in ("dev", "test"):
+            assert not shown & {t.question for t in benchmark.tasks(split)}
