@@ -47,6 +47,7 @@ def test_dominates_by_hand() -> None:
 
 
 @given(pairs | triples)
+@settings(deadline=None)
 def test_non_dominated_is_the_definition(points: list[tuple[float, ...]]) -> None:
     """A point is kept exactly where no point dominates it; copies are kept or lost together."""
     expected = [i for i, p in enumerate(points) if not any(dominates(q, p) for q in points)]
@@ -72,6 +73,7 @@ def test_hypervolume_3d_by_hand() -> None:
 
 
 @given(pairs)
+@settings(deadline=None)
 def test_hypervolume_2d_counts_cells(points: list[tuple[float, float]]) -> None:
     """2-D: equal to the number of unit cells dominated."""
     assert hypervolume(points, (5, 4)) == by_cells(list(points), (5, 4))
@@ -134,6 +136,7 @@ def test_front_without_any_cost_is_the_best_score() -> None:
 
 
 @given(trade_offs)
+@settings(deadline=None)
 def test_unknown_costs_never_join_known_ones(
     points: list[tuple[float | None, float | None]],
 ) -> None:
@@ -167,6 +170,7 @@ def test_score_cost_hypervolume_by_hand() -> None:
 
 
 @given(trade_offs, st.tuples(unknown_or, unknown_or))
+@settings(deadline=None)
 def test_score_cost_hypervolume_never_falls(
     points: list[tuple[float | None, float | None]], more: tuple[float | None, float | None]
 ) -> None:
@@ -196,6 +200,7 @@ def test_knee_accepts_free_designs() -> None:
 
 
 @given(st.lists(st.tuples(small, small), min_size=1, max_size=10))
+@settings(deadline=None)
 def test_knee_is_on_the_front_and_farthest(points: list[tuple[float, float]]) -> None:
     """The knee is a front point, and no other is farther from the chord (by the line formula)."""
     found = knee(points)

@@ -302,6 +302,7 @@ def test_holm_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
+@settings(deadline=None)
 def test_holm_lies_between_the_given_and_bonferroni(p_values: list[float]) -> None:
     """Adjusted p-values keep the order, never shrink and never exceed Bonferroni's."""
     adjusted = holm(p_values)
