@@ -19,8 +19,8 @@ from paragent.pocket.tokenizer import END, Tokenizer
 
 MODES: Mapping[str, float] = MappingProxyType(
     {
-        "cot": 0.22, "calc": 0.20, "direct": 0.09, "plan": 0.09, "step": 0.06, "drill": 0.23,
-        "fix": 0.05, "route": 0.04, "bare": 0.02,
+        "cot": 0.24, "calc": 0.23, "direct": 0.06, "plan": 0.10, "step": 0.03, "drill": 0.24,
+        "fix": 0.05, "route": 0.03, "bare": 0.02,
     }
 )  # fmt: skip
 """Share of samples per mode; ``drill`` is many steps in one conversation, ``bare`` has no
@@ -266,7 +266,44 @@ def sample(mix: Mix, key: int, index: int) -> Sample:
     if mode == "drill":
         level, turns = _drill(rng, family)
         return Sample(family, level, mode, (("system", system_text(rng, "step")), *turns))
+    if mode in ("cot", "calc") and family in ("units", "facts", "schedule") and rng.random() < 0.7:
+        return _several(rng, family, mode)
     return conversation(rng, train_problem(rng, family), mode)
+
+
+def _several(rng: random.Random, family: str, mode: str) -> Sample:
+    """Return a conversation of 2 to 5 questions over the same facts, jobs or notes.
+
+    Reading the context is most of a sample's cost; more questions make more of it.
+    """
+    world = problems.random_world(rng)
+    first = train_problem(rng, family, world=world)
+    asked = [first]
+    for _ in range(rng.randint(1, 4)):
+        if family == "facts":
+            other = problems.another_facts(rng, first)
+        elif family == "schedule":
+            other = problems.another_schedule(rng, first)
+        else:
+            # Mostly over the words at hand, so that the notes stay short.
+            other = train_problem(rng, family, rng.choice((1, 2, 3, 4)), world)
+        if split_of(other.question) == "train":
+            asked.append(other)
+    if family == "units":
+        told = {word: value for p in asked for word, value in p.values.items()}
+        context = wordings.with_notes(
+            first.question, _notes(rng, told, min(24, len(told) + rng.randint(0, 2)))
+        )
+    else:
+        context = _context(rng, first, mode)
+    turns: list[tuple[str, str]] = [("system", system_text(rng, mode))]
+    for i, problem in enumerate(asked):
+        mark = {"facts": "Who is ", "schedule": "At what "}.get(family)
+        tail = (
+            problem.question if mark is None else problem.question[problem.question.rindex(mark) :]
+        )
+        turns += [("user", tail if i else context), ("assistant", _answer(problem, mode))]
+    return Sample(family, first.level, mode, tuple(turns), mode == "calc")
 
 
 def conversation(rng: random.Random, problem: Problem, mode: str) -> Sample:

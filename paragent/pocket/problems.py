@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -292,6 +292,14 @@ def facts(rng: random.Random, level: int) -> Problem:
     order = list(known)
     rng.shuffle(order)
     told = " ".join(f"The {r} of {a} is {known[r, a]}." for r, a in order)
+    return _facts_question(rng, told, known, chain, relations)
+
+
+def _facts_question(
+    rng: random.Random, told: str, known: Mapping[tuple[str, str], str], chain: Sequence[str],
+    relations: Sequence[str],
+) -> Problem:  # fmt: skip
+    """Return the question that walks ``relations`` along the people of ``chain``."""
     if rng.random() < 0.75:
         asked = "'s ".join([chain[0], *relations])
         question = f"{told} Who is {asked}?"
@@ -302,7 +310,23 @@ def facts(rng: random.Random, level: int) -> Problem:
     steps = tuple(f"{r} of {a} is {b}" for r, a, b in hops)
     plan = tuple(f"{r} of {chain[0] if i == 0 else f'#{i}'}" for i, r in enumerate(relations))
     drills = tuple((f"{r} of {a}", b) for (r, a), b in known.items())
-    return Problem("facts", level, question, chain[-1], steps, plan, tuple(chain[1:]), {}, drills)
+    return Problem("facts", len(relations), question, chain[-1], steps, plan, tuple(chain[1:]),
+                   {}, drills)  # fmt: skip
+
+
+def another_facts(rng: random.Random, problem: Problem) -> Problem:
+    """Return another question over the facts of ``problem``: a random walk of at most 6 hops."""
+    told = problem.question[: problem.question.rindex(" Who is ")]
+    known = {(k.split(" ")[0], k.split(" ")[2]): v for k, v in problem.drills}
+    chain = [rng.choice([a for _, a in known])]
+    relations: list[str] = []
+    for _ in range(rng.choice(LEVELS)):
+        onward = [r for r, a in known if a == chain[-1] and r not in relations]
+        if not onward:
+            break
+        relations.append(rng.choice(onward))
+        chain.append(known[relations[-1], chain[-1]])
+    return _facts_question(rng, told, known, chain, relations)
 
 
 _LIST_OPS: tuple[str, ...] = (
@@ -405,8 +429,18 @@ def schedule(rng: random.Random, level: int) -> Problem:
     told += [f"{job} starts after {before}." for job, before in after.items()]
     told += [f"{job} starts at minute {at}." for job, at in begin.items()]
     rng.shuffle(told)
-    goal = chain[0]
-    question = " ".join(told) + f" At what minute does {goal} end?"
+    return _schedule_question(" ".join(told), takes, after, begin, chain[0])
+
+
+def _schedule_question(
+    told: str, takes: Mapping[str, int], after: Mapping[str, str], begin: Mapping[str, int],
+    goal: str,
+) -> Problem:  # fmt: skip
+    """Return the question when job ``goal`` ends; times are in minutes."""
+    chain = [goal]
+    while chain[-1] in after:
+        chain.append(after[chain[-1]])
+    question = f"{told} At what minute does {goal} end?"
     sums = _Sums()
     total = sums.ask(f"{goal} takes {takes[goal]}", f"time of {goal}", takes[goal])
     for job, before in itertools.pairwise(chain):
@@ -415,10 +449,19 @@ def schedule(rng: random.Random, level: int) -> Problem:
     root = chain[-1]
     found = sums.ask(None, f"start of {root}", begin[root])
     total = sums.do(found, "+", total, lead=f"{root} starts ")
-    drills = [(f"time of {job}", str(takes[job])) for job in jobs]
+    drills = [(f"time of {job}", str(minutes)) for job, minutes in takes.items()]
     drills += [(f"start of {job}", str(at)) for job, at in begin.items()]
-    return Problem("schedule", level, question, str(total[0]), tuple(sums.steps),
+    return Problem("schedule", len(chain), question, str(total[0]), tuple(sums.steps),
                    tuple(sums.plan), tuple(sums.results), {}, tuple(drills))  # fmt: skip
+
+
+def another_schedule(rng: random.Random, problem: Problem) -> Problem:
+    """Return the question about another job of the same schedule."""
+    told = problem.question[: problem.question.rindex(" At what ")]
+    takes = {job: int(n) for job, n in re.findall(r"(\w+) takes (\d+)", told)}
+    after = dict(re.findall(r"(\w+) starts after (\w+)", told))
+    begin = {job: int(n) for job, n in re.findall(r"(\w+) starts at minute (\d+)", told)}
+    return _schedule_question(told, takes, after, begin, rng.choice(list(takes)))
 
 
 _MAKERS: Mapping[str, Callable[[random.Random, int], Problem]] = MappingProxyType(
