@@ -8,14 +8,16 @@ library, so both say the same to a model. Any other design becomes a program on 
 from __future__ import annotations
 
 import inspect
+import json
 import pprint
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paragent import __version__
-from paragent.compile import MAX_TOOL_TURNS, stable_seed
-from paragent.component import Answer, Tool, final_answer
+from paragent.compile import DEFAULT_MAX_TOKENS, MAX_TOOL_TURNS, stable_seed
+from paragent.component import ANSWER_MARK, Answer, Tool, final_answer
 from paragent.design import Agent, Design, Node, Part, Team
 from paragent.errors import UnknownName
 from paragent.registry import component_of
@@ -109,8 +111,9 @@ def _measurements(picked: RunDesign) -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    """Without control characters and quotes that could end a comment or a docstring."""
-    return "".join(c if c.isprintable() else " " for c in text).replace('"""', "'''")
+    """Without what could end a comment or a docstring, or be an escape in one."""
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return plain.replace("\\", "/").replace('"', "'")
 
 
 # -- a program on paragent --------------------------------------------------------------------
@@ -125,7 +128,7 @@ def _on_paragent(design: Design, head: list[str], why: str, picked: RunDesign | 
     return _render(
         "agent_paragent.py.j2",
         head=[*head, f"needs paragent {__version__}, because {why}"],
-        design=pprint.pformat(design.to_data(), width=96, sort_dicts=False),
+        design=design.to_data(),
         benchmark=benchmark if benchmark in benchmarks else "",
         endpoints=any(not agent.model.name.startswith("pocket-") for _, agent in design.agents()),
     )
@@ -222,6 +225,8 @@ def _on_openai(design: Design, head: list[str], specs: dict[str, ModelSpec]) -> 
         protocols={c["spec"].tools for c in program.chats if c["tools"]},
         tool=_calculator(),
         max_tool_turns=MAX_TOOL_TURNS,
+        max_tokens=DEFAULT_MAX_TOKENS,
+        answer_mark=ANSWER_MARK,
         prompt=_prompts(),
         sources=_sources(),
     )
@@ -288,5 +293,8 @@ def _render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["repr"] = repr
+    # A JSON string in which nothing but quotes, backslashes and control characters is escaped is a
+    # Python string too.
+    environment.filters["text"] = partial(json.dumps, ensure_ascii=False)
+    environment.filters["data"] = partial(pprint.pformat, sort_dicts=False)
     return environment.get_template(template).render(values)

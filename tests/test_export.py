@@ -217,7 +217,7 @@ def test_an_unknown_format_offers_the_nearest() -> None:
 
 def test_a_hostile_label_stays_inside_the_head(server: FakeServer) -> None:
     """A role may hold quotes and newlines: the program still parses and runs no part of it."""
-    role = 'x"""\nraise SystemExit("ran")\n#'
+    role = 'x"""\nraise SystemExit("ran")\n#\\N{oops}'
     design = Design.from_data({"agent": {"model": "fake-native", "role": role}})
     for text in (export(design, "python"), export(design, "yaml")):
         assert "\nraise" not in text
