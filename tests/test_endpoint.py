@@ -21,7 +21,8 @@ import pytest
 from paragent.component import Price, Tool
 from paragent.dev.fake_server import FAULTS, FakeConfig, FakeReply, FakeServer
 from paragent.errors import CallFailure
-from paragent.runtime.endpoint import EndpointModel, close_clients, reachable
+from paragent.runtime.client import close_clients
+from paragent.runtime.endpoint import EndpointModel, reachable
 from paragent.runtime.journal import Journal
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.limits import Limits

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from paragent.dev.fake_server import FakeConfig, FakeReply, FakeServer
 from paragent.errors import CallFailure
 from paragent.runtime import secrets
-from paragent.runtime.endpoint import EndpointModel, close_clients
+from paragent.runtime.client import close_clients
+from paragent.runtime.endpoint import EndpointModel
 from paragent.runtime.journal import Journal
 from paragent.runtime.ledger import Ledger
 from paragent.runtime.model import Message, Request

@@ -1,7 +1,7 @@
 """Models behind any OpenAI-compatible endpoint, through the `openai` package.
 
-One client per process, event loop, endpoint and key is shared by all models. Messages are posted as
-plain data, past the client's typed transform, whose cost grows with every message of a history.
+Messages are posted as plain data, past the client's typed transform, whose cost grows with every
+message of a history.
 Servers differ: what one rejects (a seed, log-probabilities, tools, ...) is left out from then on,
 with one warning; what none of that explains is a typed `CallFailure`.
 """
@@ -9,23 +9,22 @@ with one warning; what none of that explains is a typed `CallFailure`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import math
 import time
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from paragent.component import Price
 from paragent.errors import CallFailure
+from paragent.runtime.client import Place, client_of, leave
 from paragent.runtime.limits import Limits
 from paragent.runtime.model import Completion, Message, Request, ToolCall
 from paragent.runtime.models_file import ModelSpec, expand
 from paragent.runtime.retry import BilledFailure, RetryPolicy
-from paragent.runtime.secrets import protect_logs, read_key, redact, redact_known, remember
+from paragent.runtime.secrets import read_key, redact, redact_known, remember
 from paragent.runtime.wire import failure_of, rejected_option, text_of
 
 if TYPE_CHECKING:
@@ -66,18 +65,6 @@ class Quirks:
             log.warning("%s", redact(text))
 
 
-@dataclass
-class _Shared:
-    """A client, who uses it, and what is known of its server's models."""
-
-    client: AsyncOpenAI
-    users: set[str] = field(default_factory=set)
-
-
-_Place = tuple[str, str, tuple[tuple[str, str], ...]]
-_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Place, _Shared]] = (
-    weakref.WeakKeyDictionary()
-)
 _quirks: dict[tuple[str, str], Quirks] = {}
 
 
@@ -86,7 +73,7 @@ class EndpointModel:
 
     def __init__(self, spec: ModelSpec, retry: RetryPolicy = RetryPolicy()) -> None:
         self.spec, self.retry = spec, retry
-        self._place: _Place | None = None
+        self._place: Place | None = None
 
     @property
     def name(self) -> str:
@@ -176,14 +163,8 @@ class EndpointModel:
 
     async def aclose(self) -> None:
         """Leave the shared client; the last model to leave closes it."""
-        shared = _clients.get(asyncio.get_running_loop(), {})
-        if self._place is None or self._place not in shared:
-            return
-        entry = shared[self._place]
-        entry.users.discard(self.name)
-        if not entry.users:
-            del shared[self._place]
-            await entry.client.close()
+        if self._place is not None:
+            await leave(self._place, self.name)
 
     # -- sending ----------------------------------------------------------------------------------
 
@@ -210,13 +191,8 @@ class EndpointModel:
                 )
             if headers[name] != value:
                 remember(headers[name])
-        place = (spec.base_url, key, tuple(sorted(headers.items())))
-        of_loop = _clients.setdefault(asyncio.get_running_loop(), {})
-        if place not in of_loop:
-            of_loop[place] = _Shared(_new_client(spec.base_url, key, headers))
-        self._place = place
-        of_loop[place].users.add(self.name)
-        return of_loop[place].client
+        self._place = Place(spec.base_url, key, tuple(sorted(headers.items())))
+        return client_of(self._place, self.name)
 
     def _body(self, request: Request) -> dict[str, Any]:
         without = self.quirks.without
@@ -327,13 +303,6 @@ class EndpointModel:
         return prompt, completion, min(cached or 0, prompt), False
 
 
-async def close_clients() -> None:
-    """Close every client of the running loop."""
-    for shared in _clients.pop(asyncio.get_running_loop(), {}).values():
-        with contextlib.suppress(Exception):
-            await shared.client.close()
-
-
 async def reachable(spec: ModelSpec, timeout_s: float = 3.0) -> bool | None:
     """Whether the endpoint answers `GET /models`; None where its key is not set."""
     model = EndpointModel(spec)
@@ -349,20 +318,6 @@ async def reachable(spec: ModelSpec, timeout_s: float = 3.0) -> bool | None:
         return False
     finally:
         await model.aclose()
-
-
-def _new_client(base_url: str, key: str, headers: Mapping[str, str]) -> AsyncOpenAI:
-    from openai import AsyncOpenAI, DefaultAioHttpClient
-
-    protect_logs()
-    return AsyncOpenAI(
-        api_key=key,
-        base_url=base_url,
-        default_headers=dict(headers),
-        max_retries=0,  # retries are ours: each needs its own turn and its own reservation
-        timeout=3600.0,  # attempts are timed by us, slow drips included
-        http_client=DefaultAioHttpClient(timeout=3600.0),
-    )
 
 
 def _message(m: Message) -> dict[str, Any]:
