@@ -18,8 +18,10 @@ import weakref
 from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
+import paragent
 from paragent.component import Price
 from paragent.errors import CallFailure
 from paragent.pocket.engine import PocketModel, catalog
@@ -30,6 +32,12 @@ MAX_BATCH = 64
 GATHER_S = 0.002
 #: A request's pipe line may be long: 64 requests with notes and examples.
 LINE_LIMIT = 64 * 1024 * 1024
+
+#: A worker runs this very package, wherever it is imported from and whatever folder it works in.
+_WORKER = (
+    f"import sys; sys.path.insert(0, {str(Path(paragent.__file__).parent.parent)!r}); "
+    "from paragent.runtime.pocket_worker import main; main()"
+)
 
 
 @dataclass
@@ -46,6 +54,7 @@ class PocketPool:
         self.workers = workers
         self._queue: deque[_Waiting] = deque()
         self._idle: list[asyncio.subprocess.Process] = []
+        self._killed: list[asyncio.subprocess.Process] = []
         self._started = 0
         self._jobs: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -124,9 +133,9 @@ class PocketPool:
             except (BrokenPipeError, ConnectionResetError):
                 pass
             except BaseException:
-                _kill(worker)
+                self._kill(worker)
                 raise
-            _kill(worker)
+            self._kill(worker)
             if attempt == 2:
                 break
         raise CallFailure("connection", "a pocket worker died twice on the same batch")
@@ -139,8 +148,8 @@ class PocketPool:
         self._started += 1
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "paragent.runtime.pocket_worker",
+            "-c",
+            _WORKER,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=env,
@@ -160,14 +169,16 @@ class PocketPool:
             if not waiting.future.done():
                 waiting.future.cancel()
         for worker in self._idle:
-            _kill(worker)
-            await worker.wait()
+            self._kill(worker)
         self._idle.clear()
+        for worker in self._killed:  # while the loop runs: its pipes are closed through it
+            await worker.wait()
+        self._killed.clear()
 
-
-def _kill(worker: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        worker.kill()
+    def _kill(self, worker: asyncio.subprocess.Process) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            worker.kill()
+        self._killed.append(worker)
 
 
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, PocketPool] = (
