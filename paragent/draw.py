@@ -7,7 +7,7 @@ Sizes are in CSS pixels at the drawing's natural width.
 
 from __future__ import annotations
 
-import textwrap
+import re
 from dataclasses import dataclass, replace
 from html import escape
 
@@ -137,7 +137,7 @@ def _content(node: Node) -> Card:
     lines: list[Line] = []
     previous = ""
     for label, text in rows:
-        wrapped = textwrap.wrap(_printable(text), _WRAP) or [""]
+        wrapped = _wrapped(_printable(text))
         if len(wrapped) > _MAX_LINES:
             wrapped = [*wrapped[: _MAX_LINES - 1], _short(" ".join(wrapped[_MAX_LINES - 1 :]))]
         for i, piece in enumerate(wrapped):
@@ -145,6 +145,18 @@ def _content(node: Node) -> Card:
         previous = label
     tooltip = "\n".join([title, *(f"{label} {text}".strip() for label, text in rows)])
     return Card(_short(title), tuple(lines), tooltip)
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of at most `_WRAP` characters, broken after blanks and joints where there are any."""
+    lines = [""]
+    for word in re.findall(r"[^\s+/_,;|-]*[\s+/_,;|-]?", text):
+        for start in range(0, max(1, len(word)), _WRAP):
+            piece = word[start : start + _WRAP]
+            if len((lines[-1] + piece).rstrip()) > _WRAP:
+                lines.append("")
+            lines[-1] += piece
+    return [line.strip() for line in lines]
 
 
 def _agent_rows(agent: Agent) -> list[tuple[str, str]]:

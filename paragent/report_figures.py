@@ -29,6 +29,10 @@ COST_AXES: Mapping[CostName, tuple[str, float, str]] = {
 }
 
 
+#: Scores lie in [0, 1]; with one point alone plotly would show impossible ones.
+SCORE_AXIS: Mapping[str, Any] = {"tickformat": ".2~f", "minallowed": -0.03, "maxallowed": 1.05}
+
+
 def label_html(label: str, width: int = 46) -> str:
     """A label for a hover: escaped, broken into lines."""
     return "<br>".join(escape(line) for line in textwrap.wrap(printable(label), width) or [""])
@@ -119,7 +123,7 @@ def pareto_figure(
             "front, test score",
             tests,
             marker={"color": "var(--accent)", "size": 10},
-            text=[f" {n}" for n, e in tests if e is not None and id(e) in x_of],
+            text=_together([(n, x_of[id(e)], e.score) for n, e in tests if e and id(e) in x_of]),
             error_y=_errors([e for _, e in tests if e is not None and id(e) in x_of], "--accent"),
             **numbers,
         ),
@@ -149,16 +153,28 @@ def pareto_figure(
         "hovermode": "closest",
         "xaxis": {"type": "log", "title": {"text": title}, "tickprefix": prefix,
                   "tickformat": "~g", "dtick": log_step(list(x_of.values()))},
-        "yaxis": {"title": {"text": "score"}, "tickformat": ".2~f"},
+        "yaxis": {"title": {"text": "score"}, **SCORE_AXIS},
         "legend": {"orientation": "h", "y": -0.22, "x": 0},
     }  # fmt: skip
     return {"data": data, "layout": layout}
 
 
+def _together(found: Sequence[tuple[str, float, float | None]]) -> list[str]:
+    """Names beside points; points in one place share the first one's label: "2, 3"."""
+    names: dict[tuple[float, float | None], list[str]] = {}
+    for name, x, y in found:
+        names.setdefault((x, y), []).append(name)
+    texts = []
+    for name, x, y in found:
+        first = names[x, y][0] == name
+        texts.append(f" {', '.join(names[x, y])}" if first else "")
+    return texts
+
+
 def log_step(values: Sequence[float]) -> str | int:
     """Plotly's step of ticks on a log axis: every digit, 1-2-5, or powers of ten."""
     decades = math.log10(max(values) / min(values)) if values else 0.0
-    return "D1" if decades < 0.7 else "D2" if decades < 2.5 else 1
+    return "D1" if 0 < decades < 0.7 else "D2" if decades < 2.5 else 1
 
 
 def _errors(evaluations: Sequence[Evaluation], colour: str) -> dict[str, Any]:
@@ -202,7 +218,7 @@ def interval_figure(points: Sequence[tuple[str, Point]]) -> Figure:
     layout = {
         "height": 110 + 30 * len(points),
         "hovermode": "closest",
-        "xaxis": {"title": {"text": "score"}, "tickformat": ".2~f"},
+        "xaxis": {"title": {"text": "score"}, **SCORE_AXIS},
         "yaxis": {
             "type": "category",
             "categoryorder": "array",
@@ -238,7 +254,7 @@ def progress_figure(evaluations: Sequence[Evaluation], found: Progress) -> Figur
             "line": {"shape": "hv", "color": "var(--accent)", "width": 2},
         },
     ]
-    return {"data": data, "layout": _over_evaluations("dev score")}
+    return {"data": data, "layout": _over_evaluations("dev score", SCORE_AXIS)}
 
 
 def volume_figure(found: Progress) -> Figure:
@@ -253,15 +269,18 @@ def volume_figure(found: Progress) -> Figure:
             "line": {"shape": "hv", "color": "var(--accent)", "width": 2},
         }
     ]
-    return {"data": data, "layout": {**_over_evaluations("hypervolume"), "showlegend": False}}
+    return {
+        "data": data,
+        "layout": {**_over_evaluations("hypervolume", {"tickformat": ".2~f"}), "showlegend": False},
+    }
 
 
-def _over_evaluations(title: str) -> dict[str, Any]:
+def _over_evaluations(title: str, axis: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "height": 340,
         "hovermode": "closest",
         "xaxis": {"title": {"text": "evaluations"}, "rangemode": "tozero"},
-        "yaxis": {"title": {"text": title}, "tickformat": ".2~f"},
+        "yaxis": {"title": {"text": title}, **axis},
         "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
     }
 

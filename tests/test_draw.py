@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paragent.design import Agent, Design, Node, Part, Team
-from paragent.draw import design_svg, layout
+from paragent.draw import _wrapped, design_svg, layout
 
 parts = st.sampled_from(
     [Part("direct"), Part("chain_of_thought"), Part.of("self_consistency", n=5, temperature=0.7)]
@@ -110,6 +110,23 @@ def test_any_text_gives_valid_xml(role: str, name: str) -> None:
     svg = design_svg(Design(Agent(Part(name), role=role)), standalone=True)
     tags = {e.tag.rpartition("}")[2] for e in ET.fromstring(svg).iter()}
     assert tags <= {"svg", "g", "rect", "text", "title", "path"}
+
+
+def test_long_words_break_at_their_joints() -> None:
+    """A role of joined words is broken after a plus sign, not inside a word."""
+    drawn = texts(
+        design_svg(Design(Agent(Part("m"), role="arithmetic+units+facts+schedule+lists")))
+    )
+    assert "arithmetic+units+facts+" in drawn and "schedule+lists" in drawn
+
+
+@given(st.text(max_size=300))
+@settings(deadline=None)
+def test_wrapping_loses_nothing_but_blanks(text: str) -> None:
+    """Lines hold every visible character in order, each line at most thirty."""
+    lines = _wrapped(text)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert max(map(len, lines)) <= 30
 
 
 def test_hostile_text_is_escaped() -> None:

@@ -488,3 +488,15 @@ def test_redaction_by_hand() -> None:
     """What follows a secret's name goes, the name itself stays."""
     assert redacted_text("?api_key=abc123def&x=1") == f"?api_key={BLOT}&x=1"
     assert redacted_text("https://me:word@host") == f"https://{BLOT}@host"
+
+
+def test_points_in_one_place_share_a_label(run: SyntheticRun) -> None:
+    """Two designs of the same score and cost are labelled `1, 2`, not one over the other."""
+    first = run.points[0]
+    assert first.test is not None
+    twin_design = Design(Agent(Part("twin")))
+    twin = Point(
+        twin_design, replace(first.dev, design=twin_design), replace(first.test, design=twin_design)
+    )
+    html = render(replace(run, points=[first, twin, *run.points[1:]]))
+    assert figures(html)["pareto"]["data"][3]["text"][:3] == [" 1, 2", "", " 3"]
