@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "optimize": "paragent.api",
     "open_run": "paragent.api",
+    "resume": "paragent.api",
     "Run": "paragent.api",
     "Design": "paragent.design",
     "Agent": "paragent.design",

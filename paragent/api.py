@@ -25,6 +25,7 @@ from paragent.registry import benchmarks, component_of, components, searchers
 from paragent.run import Run
 from paragent.runtime.journal import Journal
 from paragent.runtime.ledger import Caps, Ledger
+from paragent.runtime.models_file import all_models, register_models, require_keys
 from paragent.runtime.pocket import close_pool
 from paragent.runtime.session import Session
 from paragent.space import DesignSpace, Limits
@@ -127,8 +128,12 @@ class _Prepared:
         models = config.models or tuple(
             c.name for c in components if c.kind == "model" and c.name.startswith("pocket-")
         )
+        if any(name not in components for name in models):
+            register_models()  # those of models.yaml
         for model in models:
             component_of("model", model, "models")
+        specs = all_models() if config.models else {}
+        require_keys([specs[name] for name in models if name in specs])
         self.models = tuple(models)
         prices = [component_of("model", m).price for m in models]
         unknown = [

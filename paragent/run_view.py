@@ -7,7 +7,7 @@ by hand (from a file of another tool, or in a test).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,22 +29,6 @@ class Point:
     def best_known(self) -> Evaluation:
         """The test evaluation where any of its tasks was measured, else dev."""
         return self.test if self.test is not None and self.test.n else self.dev
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a search itself used. `usd` is None where any price is unknown.
-
-    `by_purpose` maps a purpose (`outcome.PURPOSES`) to {"usd", "tokens", "calls"}.
-    """
-
-    usd: float | None
-    tokens: int
-    calls: int
-    seconds: float
-    by_purpose: Mapping[str, Mapping[str, float | int | None]] = field(
-        default_factory=dict, hash=False
-    )
 
 
 class RunView(Protocol):

@@ -83,7 +83,9 @@ class Spent:
     tokens: int
     calls: int
     seconds: float
-    by_purpose: Mapping[str, Mapping[str, float | int | None]] = field(hash=False)
+    by_purpose: Mapping[str, Mapping[str, float | int | None]] = field(
+        default_factory=dict, hash=False
+    )
     overshoot_tokens: int = 0
     overshoot_usd: float = 0.0
     unsure_calls: int = 0

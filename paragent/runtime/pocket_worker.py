@@ -9,6 +9,7 @@ it cannot outlive the process that started it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -68,9 +69,10 @@ def main() -> None:
     """Serve until stdin ends."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a stray print must not break the protocol
-    for line in sys.stdin:
-        out.write(json.dumps(answer(line)) + "\n")
-        out.flush()
+    with contextlib.suppress(BrokenPipeError):  # whoever asked is gone
+        for line in sys.stdin:
+            out.write(json.dumps(answer(line)) + "\n")
+            out.flush()
 
 
 if __name__ == "__main__":

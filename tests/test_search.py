@@ -1,0 +1,259 @@
+"""The main job, end to end: on pocket models, on an endpoint, under kill -9, one seed one run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import paragent
+from paragent.dev.fake_server import FakeConfig, FakeServer
+from paragent.errors import StoreError, UnknownName, UsageError
+
+SMALL: dict[str, Any] = {
+    "evals": 4,
+    "tasks": 10,
+    "confirm": 5,
+    "test_tasks": 10,
+    "finalists": 3,
+    "models": ("pocket-s",),
+    "max_calls_per_task": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> paragent.Run:
+    """One small finished search on the pocket benchmark."""
+    return paragent.optimize("pocket", out=tmp_path_factory.mktemp("runs") / "one", **SMALL)
+
+
+def test_a_search_measures_stores_and_settles(run: paragent.Run) -> None:
+    """Four designs on the same ten dev tasks; front and baseline on ten untouched test tasks."""
+    assert len(run.evaluations) == 4
+    assert len({tuple(e.outcomes) for e in run.evaluations}) == 1
+    assert run.stopped_by == "evaluations"
+    assert run.baseline is not None and run.baseline.test is not None
+    assert run.front()
+    for point in run.front():
+        assert point.test is not None
+        assert len(point.test.outcomes) == 10
+        assert len(point.dev.outcomes) == 15, "10 in the search, 5 fresh ones"
+        assert not set(point.test.outcomes) & set(point.dev.outcomes)
+        loaded = paragent.Design.from_yaml(run.config_path(point.design).read_text())
+        assert loaded == point.design
+
+
+def test_the_summary_has_the_promised_keys(run: paragent.Run) -> None:
+    """The object of --json, and it is JSON."""
+    summary = json.loads(json.dumps(run.summary()))
+    assert set(summary) >= {
+        "run", "seed", "evaluations", "failed", "stopped_by", "spent", "hypervolume", "baseline",
+        "front",
+    }  # fmt: skip
+    assert set(summary["spent"]) == {"usd", "tokens", "calls", "seconds", "by_purpose"}
+    assert set(summary["front"][0]) == {
+        "design", "label", "dev", "test", "usd_per_1k", "tokens", "latency_s", "calls", "config",
+    }  # fmt: skip
+    assert set(summary["front"][0]["test"]) == {"score", "low", "high", "n"}
+    by_purpose = summary["spent"]["by_purpose"]
+    assert sum(p["calls"] for p in by_purpose.values()) == summary["spent"]["calls"]
+
+
+def test_picks_answer_questions(run: paragent.Run) -> None:
+    """Each pick is on the front and answers; a misspelt pick offers the right ones."""
+    for name in ("best", "knee", "cheapest"):
+        assert run.pick(name).design in [p.design for p in run.front()]
+    assert isinstance(run.best().ask("Tom has 3 pens and buys 4. How many pens?"), str)
+    with pytest.raises(UnknownName, match="Did you mean 'knee'"):
+        run.pick("kne")
+
+
+def test_an_opened_run_is_the_same(run: paragent.Run) -> None:
+    """All a run shows comes from its folder."""
+    again = paragent.open_run(run.path)
+    assert again.summary() == run.summary()
+
+
+SCRIPT = """
+import json, sys, paragent
+run = paragent.optimize("pocket", out=sys.argv[1], **json.loads(sys.argv[2]))
+print(json.dumps([
+    [e.design.hash, e.number, e.score, e.usd_per_task, list(e.outcomes)] for e in run.evaluations
+] + [[p.design.hash, p.test.score] for p in run.front()]))
+"""
+
+
+def facts(run: paragent.Run) -> list[Any]:
+    """What must be equal between two runs of one seed."""
+    found: list[Any] = [
+        [e.design.hash, e.number, e.score, e.usd_per_task, list(e.outcomes)]
+        for e in run.evaluations
+    ]
+    return found + [[p.design.hash, p.test.score] for p in run.front() if p.test]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a child process, with the path under test."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **more}
+
+
+def test_one_seed_is_one_run_in_another_process(run: paragent.Run, tmp_path: Path) -> None:
+    """Another process, another hash seed: same designs, same order, same scores, same front."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "two"), json.dumps(SMALL)],
+        env=environment(PYTHONHASHSEED="123"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == json.loads(json.dumps(facts(run)))
+
+
+def test_a_killed_search_resumes_to_the_same_result(run: paragent.Run, tmp_path: Path) -> None:
+    """Kill -9 in mid-run, then resume: the result is that of the undisturbed run."""
+    folder = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder), json.dumps(SMALL)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        calls = folder / "calls.db-wal"
+        if calls.exists() and calls.stat().st_size > 20_000:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = paragent.resume(folder)
+    assert facts(resumed) == facts(run)
+
+
+def test_resume_refuses_other_changes_and_keeps_the_rest(run: paragent.Run) -> None:
+    """Caps may be raised; a seed may not be changed."""
+    with pytest.raises(UsageError, match="resume can change evals, usd"):
+        paragent.resume(run.path, seed=3)
+
+
+def test_misuse_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    """Unknown names, a folder that exists, caps of 0: no folder is left behind."""
+    folder = tmp_path / "x"
+    for settings, words in (
+        ({"benchmark": "poket"}, "Did you mean 'pocket'"),
+        ({"searcher": "mtcs"}, "Did you mean 'mcts'"),
+        ({"models": ("pocket-x",)}, "Did you mean 'pocket-s'"),
+        ({"include": ("direkt",)}, "Did you mean 'direct'"),
+        ({"evals": 0}, "evals is 0"),
+        ({"usd": 0}, "the cap usd is 0"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            paragent.optimize(out=folder, **settings)
+        assert not folder.exists()
+    folder.mkdir()
+    with pytest.raises(UsageError, match="exists already"):
+        paragent.optimize(out=folder)
+
+
+def test_a_run_without_its_store_is_refused(tmp_path: Path) -> None:
+    """An empty folder is no run."""
+    with pytest.raises(StoreError, match="no run is stored here"):
+        paragent.open_run(tmp_path)
+
+
+# -- an endpoint -----------------------------------------------------------------------------
+
+SUMS = [(f"What is {i}+{i % 7}?", str(i + i % 7)) for i in range(60)]
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """A server on loopback that does sums and fails on a tenth of the requests."""
+    config = FakeConfig(fault_rate=0.1, faults=("429", "500", "empty"), key="sk-planted-secret")
+    ready, stop = threading.Event(), threading.Event()
+    found: list[FakeServer] = []
+
+    async def serve() -> None:
+        async with FakeServer(config) as one:
+            found.append(one)
+            ready.set()
+            while not stop.is_set():
+                await asyncio.sleep(0.02)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    ready.wait(10)
+    models = tmp_path / "models.yaml"
+    models.write_text(
+        textwrap.dedent(
+            f"""
+            models:
+              here:
+                base_url: {found[0].url}
+                model: fake-small
+                api_key_env: FAKE_KEY
+                usd_per_mtok: {{in: 1.0, out: 2.0}}
+                context: 4096
+            """
+        )
+    )
+    monkeypatch.setenv("PARAGENT_MODELS", str(models))
+    monkeypatch.setenv("FAKE_KEY", "sk-planted-secret")
+    yield found[0]
+    stop.set()
+    thread.join()
+    from paragent.registry import components
+
+    components.unregister("here")
+
+
+ENDPOINT: dict[str, Any] = {**SMALL, "models": ("here",), "max_depth": 1}
+
+
+def test_a_search_on_an_endpoint_pays_once_and_hides_the_key(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    """Faults are retried, no request is billed twice, dollars are counted, no file has the key."""
+    benchmark = paragent.ListBenchmark.of("sums", SUMS)
+    run = paragent.optimize(benchmark, out=tmp_path / "run", **ENDPOINT)
+    assert len(run.evaluations) == 4
+    assert run.spent.usd is not None and run.spent.usd > 0
+    stats = server.stats.to_data()
+    assert stats["faults"], "the server did fail"
+    empty = stats["faults"].get("empty", 0)  # a reply without choices still reports usage
+    assert run.spent.calls == stats["billed"] + empty, "what was billed is what was counted"
+    assert stats["billed_twice"] == 0
+    for file in run.path.rglob("*"):
+        if file.is_file():
+            assert b"sk-planted-secret" not in file.read_bytes(), file
+
+
+def test_a_cap_in_dollars_holds_and_what_was_measured_is_kept(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    """The run ends by its cap, has spent less than it, and says how little it measured."""
+    benchmark = paragent.ListBenchmark.of("sums", SUMS)
+    run = paragent.optimize(benchmark, out=tmp_path / "run", usd=0.002, **ENDPOINT)
+    assert run.stopped_by == "usd"
+    assert run.spent.usd is not None and run.spent.usd <= 0.002
+    assert run.notes
+
+
+def test_a_missing_key_is_told_by_its_name(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable's name, never a value; nothing is written."""
+    monkeypatch.delenv("FAKE_KEY")
+    with pytest.raises(UsageError, match="FAKE_KEY"):
+        paragent.optimize(paragent.ListBenchmark.of("sums", SUMS), out=tmp_path / "run", **ENDPOINT)
+    assert not (tmp_path / "run").exists()
