@@ -14,7 +14,10 @@ from typing import Any, Protocol
 from paragent.design import Design
 from paragent.outcome import CostName, Evaluation, Measured
 from paragent.pareto import knee
+from paragent.runtime.ledger import Spent
 from paragent.stats import Paired, paired_difference
+
+__all__ = ["Point", "RunView", "Spent"]
 
 
 @dataclass(frozen=True, slots=True)
