@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Command | Group] = {
     "show": Command("paragent.commands.show", "the front that a run found"),
     "report": Command("paragent.commands.report", "write a run's report (HTML, works offline)"),
     "export": Command("paragent.commands.export", "a found design as YAML or as a Python program"),
+    "trace": Command("paragent.commands.trace", "what one design said on one task of a run"),
     "ask": Command("paragent.commands.ask", "put a question to a design"),
     "list": Command("paragent.commands.listing", "components, searchers, benchmarks, models, runs"),
     "inspect": Command("paragent.commands.inspect", "one component, benchmark or design in full"),

@@ -3,7 +3,7 @@
 Designs are drawn from the space as a random search would; a searcher that climbs will drift from
 that, which the high figure is meant to cover. Per call, the prompt is the benchmark's own question
 length (4 characters a token) with an allowance for instructions and notes, and the completion is
-120 tokens for the middle figure. The high figure takes the declared worst-case calls, 512 completion
+120 tokens for the middle figure. The high figure takes declared worst-case calls, 512 completion
 tokens, and the dearer end (95 %) of what draws of this many designs cost together.
 """
 

@@ -85,6 +85,33 @@ def test_an_opened_run_is_the_same(run: paragent.Run) -> None:
     assert again.summary() == run.summary()
 
 
+def test_a_trace_is_rebuilt_from_the_journal(run: paragent.Run) -> None:
+    """Every call of a measured task is found, and leads to the outcome that was stored; a task
+    that was never run has no score."""
+    from paragent.api import CALLS
+    from paragent.registry import benchmarks
+    from paragent.runtime.journal import Journal
+    from paragent.trace import find_task, lines, trace
+
+    benchmark = benchmarks["pocket"].load()
+    journal = Journal(run.path / CALLS)
+    try:
+        for evaluation in run.evaluations:
+            task_id, outcome = next(iter(evaluation.outcomes.items()))
+            task = find_task(benchmark, task_id)
+            found = trace(evaluation.design, benchmark, task, journal, seed=0)
+            assert found.outcome == outcome
+            assert len(found.steps) == outcome.usage.calls  # type: ignore[union-attr]
+            assert any(task.question.splitlines()[0] in line for line in lines(found))
+        unseen = benchmark.tasks("test")[-1]
+        missing = trace(run.best().design, benchmark, unseen, journal, seed=0)
+        assert lines(missing)[-1] == "no score: this call is not in the run's journal"
+    finally:
+        journal.close()
+    with pytest.raises(UnknownName, match="Did you mean"):
+        find_task(benchmark, "dev-0000-arithmetics")
+
+
 SCRIPT = """
 import json, sys, paragent
 run = paragent.optimize("pocket", out=sys.argv[1], **json.loads(sys.argv[2]))

@@ -1,0 +1,99 @@
+"""What one design said on one task of a run, rebuilt from the run's journal.
+
+Nothing extra is stored for it: a design is a pure function of its calls, so running it again on the
+recorded completions gives its whole conversation, and pays nothing. A call that is not in the
+journal (the run was stopped before it) ends the trace there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from paragent.benchmark import Benchmark, Task
+from paragent.compile import TraceStep, compile_design
+from paragent.design import Design
+from paragent.errors import CallFailure, UnknownName
+from paragent.evaluate import evaluate_task
+from paragent.outcome import Measured, Outcome, Purpose, Split
+from paragent.runtime.journal import Journal, call_key
+from paragent.runtime.model import Completion, LanguageModel, Request
+
+SPLITS: tuple[Split, ...] = ("dev", "test")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One task: its calls in the order they were made, and the outcome they lead to."""
+
+    design: Design
+    task: Task
+    steps: list[TraceStep]
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class FromJournal:
+    """Answers calls from a journal alone."""
+
+    journal: Journal
+
+    async def call(self, model: LanguageModel, request: Request, purpose: Purpose) -> Completion:
+        """The recorded completion; CallFailure where there is none."""
+        known = self.journal.get(call_key(model, request))
+        if known is None:
+            raise CallFailure("connection", "this call is not in the run's journal")
+        return known
+
+
+def find_task(benchmark: Benchmark, task_id: str) -> Task:
+    """The task of that id in either split. Raises UnknownName."""
+    tasks = {t.id: t for split in SPLITS for t in benchmark.tasks(split)}
+    if task_id not in tasks:
+        raise UnknownName("task", task_id, tasks)
+    return tasks[task_id]
+
+
+def trace(design: Design, benchmark: Benchmark, task: Task, journal: Journal, seed: int) -> Trace:
+    """Run the design on the task with the journal's completions."""
+    steps: list[TraceStep] = []
+    outcome = asyncio.run(
+        evaluate_task(
+            compile_design(design),
+            benchmark,
+            task,
+            FromJournal(journal),
+            purpose="search-eval",
+            seed=seed,
+            trace=steps,
+        )
+    )
+    return Trace(design, task, steps, outcome)
+
+
+def lines(found: Trace) -> list[str]:
+    """The trace as an indented text tree: node, what it was told, what it said, what it cost."""
+    shown = [f"design {found.design.hash}  {found.design.label}", f"task   {found.task.id}"]
+    for step in found.steps:
+        depth = step.path.count(".") + bool(step.path)
+        pad = "  " * depth
+        c = step.completion
+        sure = "" if c.confidence is None else f", confidence {c.confidence:.3f}"
+        shown.append(
+            f"{pad}[{step.path or 'root'}] {step.model}: "
+            f"{c.prompt_tokens} + {c.completion_tokens} tokens{sure}"
+        )
+        for message in step.messages:
+            shown += _indented(pad, message.role, message.content)
+        shown += _indented(pad, "said", c.text)
+    if isinstance(found.outcome, Measured):
+        wanted = found.task.answer
+        shown.append(f"answer {found.outcome.answer!r}, wanted {wanted!r}: {found.outcome.score:g}")
+    else:
+        shown.append(f"no score: {getattr(found.outcome, 'why', '')}")
+    return shown
+
+
+def _indented(pad: str, who: str, text: str) -> list[str]:
+    first, *rest = text.splitlines() or [""]
+    return [f"{pad}  {who:<9} {first}", *(f"{pad}  {'':<9} {line}" for line in rest)]
