@@ -188,7 +188,7 @@ def paired_difference(
     """Scores of `a` minus scores of `b`, task by task, on common tasks only.
 
     Both map a task to a score in [0, 1]. On 0/1 scores: exact McNemar p and the adjusted interval
-    of Bonett and Price (2012, eq. 4). Else: a sign-flip permutation test of the mean (all patterns
+    of Bonett and Price (2012). Else: a sign-flip permutation test of the mean (all patterns
     up to 14 tasks that differ, else 9,999 seeded ones) and a BCa interval, or, below eight tasks
     or for equal differences, Wilson's on the differences mapped from [-1, 1] to [0, 1].
     Raises ValueError where no task is common.
@@ -234,7 +234,7 @@ def _flip_test(differences: Sequence[float], seed: int) -> float:
 def welch_interval(
     a: Sequence[float], b: Sequence[float], confidence: float = 0.95
 ) -> Interval | None:
-    """Interval of mean(a) - mean(b) for independent groups (Welch 1947, eq. 28 for the degrees).
+    """Interval of mean(a) - mean(b) for independent groups (Welch 1947).
 
     None where a group has fewer than two values or neither group varies: nothing is known then.
     """
