@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from paragent.commands.progress import watching
-from paragent.commands.runs import add_json_argument, add_run_argument, find_run, load_models
+from paragent.commands.runs import add_json_argument, add_run_argument, find_run
 from paragent.commands.search import finish
 
 _CAPS = {"evals": int, "usd": float, "tokens": int, "calls": int, "minutes": float}
@@ -25,10 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Resume, settle, report."""
-    from paragent.api import open_run, resume
+    from paragent.api import resume
 
     folder = find_run(args.run)
-    load_models(open_run(folder).config.get("models"))
     changes = {name: getattr(args, name) for name in _CAPS if getattr(args, name) is not None}
     with watching(folder, quiet=args.json) as progress:
         run = resume(folder, progress=progress, **changes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +81,8 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
             print("\t".join(row))
 
 
-def load_models(wanted: Sequence[str] | None = None) -> None:
-    """Make the models of models.yaml known; those wanted must have their keys in the environment.
-
-    Raises ConfigError for a file that cannot be read, UsageError naming a variable that is missing.
-    """
-    from paragent.runtime.models_file import all_models, register_models, require_keys
+def load_models() -> None:
+    """Make the models of models.yaml known. Raises ConfigError for a file that cannot be read."""
+    from paragent.runtime.models_file import register_models
 
     register_models()
-    known = all_models()
-    require_keys([known[name] for name in wanted or () if name in known])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paragent.commands.progress import watching
-from paragent.commands.runs import RUNS, add_json_argument, load_models, print_json
+from paragent.commands.runs import RUNS, add_json_argument, print_json
 from paragent.commands.spec import SETTINGS, names, read_spec
 
 _HELP = {
@@ -79,7 +79,6 @@ def main(args: argparse.Namespace) -> int:
     from paragent.api import new_folder, optimize
     from paragent.config import RunConfig
 
-    load_models(settings.get("models"))
     folder = Path(out) if out else new_folder(RunConfig.from_data(settings))
     with watching(folder, quiet=args.json) as progress:
         run = optimize(**settings, out=folder, progress=progress)
@@ -113,7 +112,6 @@ def _dry_run(settings: dict[str, Any], *, as_json: bool) -> int:
     from paragent.api import check
     from paragent.config import RunConfig
 
-    load_models(settings.get("models"))
     config, notes = check(RunConfig.from_data(settings))
     if as_json:
         print_json({"config": config.to_data(), "notes": list(notes)})
