@@ -10,7 +10,7 @@ SEED ?= 0
 ARGS ?=
 DIST ?= dist
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .PHONY: search test test-all lint types wheel docs clean
 .DEFAULT_GOAL := search

@@ -32,6 +32,9 @@ components.register(
 run = paragent.optimize(
     "pocket",
     evals=int(sys.argv[1]) if len(sys.argv) > 1 else 30,
+    tasks=20,
+    confirm=20,
+    test_tasks=60,
     include=["direct", "chain_of_thought", "echo_check", "vote"],
 )
 for point in run.front():

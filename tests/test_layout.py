@@ -103,8 +103,9 @@ def test_every_test_says_what_it_proves() -> None:
     for path in tracked("tests"):
         if path.suffix == ".py":
             for node in ast.walk(ast.parse((ROOT / path).read_text())):
-                named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-                if named and node.name.startswith("test_") and not ast.get_docstring(node):
+                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    continue
+                if node.name.startswith("test_") and not ast.get_docstring(node):
                     silent.append(f"{path}:{node.lineno} {node.name}")
     assert silent == []
 
