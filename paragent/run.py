@@ -15,8 +15,8 @@ from paragent.design import Design
 from paragent.engine import front_of, measurable
 from paragent.errors import UnknownName, UsageError
 from paragent.outcome import Evaluation, Split
-from paragent.pareto import knee, score_cost_hypervolume
-from paragent.run_view import Point, Spent
+from paragent.pareto import score_cost_hypervolume
+from paragent.run_view import Point, Spent, picks
 from paragent.store import Store
 
 PICKS = ("knee", "best", "cheapest")
@@ -130,7 +130,7 @@ class Run:
         if which in PICKS:
             if not points:
                 raise UsageError(f"{self.name}: nothing was measured, so there is nothing to pick")
-            return RunDesign(points[self._index(which, points)], self)
+            return RunDesign(points[picks(points, self._config.cost)[which]], self)
         everything = {p.design.hash: p for p in points}
         if self.baseline is not None:
             everything.setdefault(self.baseline.design.hash, self.baseline)
@@ -142,14 +142,6 @@ class Run:
         if matches:
             raise UsageError(f"{which!r} is the beginning of {len(matches)} designs' hashes")
         raise UnknownName("pick or design", which, [*PICKS, *(p.design.hash for p in points)])
-
-    def _index(self, which: str, points: Sequence[Point]) -> int:
-        if which == "cheapest":
-            return 0
-        pairs = [(p.dev.score, p.dev.cost(self._config.cost)) for p in points]
-        if which == "knee":
-            return knee(pairs) or 0
-        return max(range(len(points)), key=lambda i: (pairs[i][0] or 0.0, -i))
 
     def best(self) -> RunDesign:
         """The design with the highest dev score on the front."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from paragent.design import Design
-from paragent.outcome import CostName, Evaluation, Measured
+from paragent.outcome import CostName, Evaluation
 from paragent.pareto import knee
 from paragent.runtime.ledger import Spent
 from paragent.stats import Paired, paired_difference
@@ -79,16 +79,11 @@ def picks(points: Sequence[Point], cost: CostName = "usd") -> dict[str, int]:
     return {"cheapest": 0, "knee": knee(pairs) or 0, "best": best}
 
 
-def task_scores(evaluation: Evaluation) -> dict[str, float]:
-    """Task id to score, measured tasks only."""
-    return {t: o.score for t, o in evaluation.outcomes.items() if isinstance(o, Measured)}
-
-
 def against(point: Point, baseline: Point | None) -> Paired | None:
     """The design minus the baseline on their common test tasks; None where there are none."""
     if baseline is None or point.test is None or baseline.test is None:
         return None
-    ours, theirs = task_scores(point.test), task_scores(baseline.test)
+    ours, theirs = point.test.scores, baseline.test.scores
     if point.design == baseline.design or not ours.keys() & theirs.keys():
         return None
     return paired_difference(ours, theirs)

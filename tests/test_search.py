@@ -101,7 +101,7 @@ def test_a_trace_is_rebuilt_from_the_journal(run: paragent.Run) -> None:
             task = find_task(benchmark, task_id)
             found = trace(evaluation.design, benchmark, task, journal, seed=0)
             assert found.outcome == outcome
-            assert len(found.steps) == outcome.usage.calls  # type: ignore[union-attr]
+            assert len(found.steps) == outcome.usage.calls
             assert any(task.question.splitlines()[0] in line for line in lines(found))
         unseen = benchmark.tasks("test")[-1]
         missing = trace(run.best().design, benchmark, unseen, journal, seed=0)
