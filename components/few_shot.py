@@ -17,7 +17,7 @@ def _index(examples: tuple[Example, ...]) -> tuple[Any, Any]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     # Single characters count as words too: examples may be sums.
-    vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\S+")
+    vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+")
     return vectorizer, vectorizer.fit_transform([e.question for e in examples])
 
 
