@@ -25,6 +25,8 @@ from paragent.runtime.journal import (
     call_key,
     completion_from_json,
     completion_to_json,
+    open_user_cache,
+    user_cache_path,
 )
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.model import Completion, Message, Request, ToolCall
@@ -293,6 +295,22 @@ def test_clear_and_stats(tmp_path: Path) -> None:
     assert journal.clear() == 3
     assert journal.get(row(1).key) is None
     journal.close()
+
+
+def test_the_users_cache_has_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By variable, by the usual folder, or off; missing folders are made."""
+    monkeypatch.setenv("PARAGENT_CACHE", "off")
+    assert open_user_cache() is None
+    monkeypatch.setenv("PARAGENT_CACHE", str(tmp_path / "deep" / "mine.db"))
+    cache = open_user_cache()
+    assert cache is not None and cache.path == tmp_path / "deep" / "mine.db"
+    cache.close()
+    monkeypatch.delenv("PARAGENT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert user_cache_path() == tmp_path / "x" / "paragent" / "cache.db"
+    (tmp_path / "x").write_text("a file in the way", encoding="utf-8")
+    with pytest.raises(StoreError, match="paragent"):
+        open_user_cache()
 
 
 def test_five_thousand_rows_a_second(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def _lean_client() -> type[AsyncOpenAI]:
     from openai import AsyncOpenAI
 
     class LeanClient(AsyncOpenAI):
-        _parts: dict[str, tuple[Any, Any, list[tuple[str, str]], dict[str, Any]]]
+        _parts: dict[str, tuple[Any, Any, Any, dict[str, Any]]]
 
         def _build_request(self, options: Any, *, retries_taken: int = 0) -> Any:
             data = options.json_data
@@ -105,9 +105,9 @@ def _lean_client() -> type[AsyncOpenAI]:
             if options.url not in parts:
                 first = super()._build_request(options, retries_taken=retries_taken)
                 varying = ("content-length", "idempotency-key")
-                headers = [
-                    (k, v) for k, v in first.headers.multi_items() if k.lower() not in varying
-                ]
+                headers = type(first.headers)(
+                    [(k, v) for k, v in first.headers.multi_items() if k.lower() not in varying]
+                )
                 parts[options.url] = (type(first), first.url, headers, dict(first.extensions))
             make, url, headers, extensions = parts[options.url]
             body = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(

@@ -74,6 +74,7 @@ class EndpointModel:
     def __init__(self, spec: ModelSpec, retry: RetryPolicy = RetryPolicy()) -> None:
         self.spec, self.retry = spec, retry
         self._place: Place | None = None
+        self._endpoint = spec.endpoint
 
     @property
     def name(self) -> str:
@@ -85,7 +86,7 @@ class EndpointModel:
 
     @property
     def endpoint(self) -> str:
-        return self.spec.endpoint
+        return self._endpoint
 
     @property
     def version(self) -> str:

@@ -384,3 +384,27 @@ def _plain(error: sqlite3.Error) -> str:
         if sign in text:
             return plain
     return text
+
+
+def user_cache_path() -> Path | None:
+    """Where the user's cache of endpoint answers is: `$PARAGENT_CACHE`, else
+    `~/.cache/paragent/cache.db`; None where the variable is "off"."""
+    given = os.environ.get("PARAGENT_CACHE", "")
+    if given.lower() in ("off", "none", "0"):
+        return None
+    if given:
+        return Path(given).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "paragent" / "cache.db"
+
+
+def open_user_cache() -> Journal | None:
+    """The user's cache, made where it is missing; None where it is off."""
+    path = user_cache_path()
+    if path is None:
+        return None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: {error.strerror or error}") from None
+    return Journal(path)
