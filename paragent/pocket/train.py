@@ -59,13 +59,13 @@ class Recipe:
         return Shape(vocab, self.width, self.layers, self.heads, self.ffn)
 
 
-_MATH = {"arithmetic": 1.6, "units": 1.6, "facts": 0.15, "lists": 0.2, "schedule": 1.4}
-_TEXT = {"arithmetic": 0.2, "units": 0.25, "facts": 1.6, "lists": 2.2, "schedule": 0.5}
+_MATH = {"arithmetic": 1.5, "units": 1.4, "facts": 0.06, "lists": 0.08, "schedule": 1.4}
+_TEXT = {"arithmetic": 0.08, "units": 0.08, "facts": 1.2, "lists": 2.4, "schedule": 0.2}
 
 RECIPES: Mapping[str, Recipe] = {
     "pocket-s": Recipe(64, 3, 2, 192, seed=1, minutes=27),
-    "pocket-s-math": Recipe(64, 3, 2, 192, seed=2, minutes=18.5, families=_MATH),
-    "pocket-s-text": Recipe(64, 3, 2, 192, seed=3, minutes=18.5, families=_TEXT),
+    "pocket-s-math": Recipe(64, 3, 2, 192, seed=2, minutes=16, lr=0.01, families=_MATH),
+    "pocket-s-text": Recipe(64, 3, 2, 192, seed=3, minutes=15.5, lr=0.01, families=_TEXT),
     "pocket-m": Recipe(96, 4, 3, 256, seed=4, minutes=74, lr=0.01, adam_lr=0.003),
 }
 
@@ -165,11 +165,13 @@ def check(net: Net, samples: list[tuple[Sample, Batch]]) -> dict[str, Any]:
 
 
 def train(
-    name: str, minutes: float, out: Path, *, resume: bool = False, max_steps: int | None = None
-) -> Path:
+    name: str, minutes: float, out: Path, *, resume: bool = False, start: Path | None = None,
+    max_steps: int | None = None,
+) -> Path:  # fmt: skip
     """Train model ``name`` for ``minutes`` of wall-clock time; return its checkpoint.
 
-    ``max_steps`` ends a run early (for tests).
+    ``start`` is a finished model's checkpoint to take the first weights from; ``max_steps`` ends
+    a run early (for tests).
     """
     need_torch()
     import torch
@@ -184,6 +186,8 @@ def train(
     optimiser = Muon(net, recipe.lr, recipe.adam_lr)
     steps = tokens = position = 0
     used = 0.0
+    if start is not None:
+        net.load_state_dict(torch.load(start, weights_only=False)["net"])
     if resume:
         saved = torch.load(path, weights_only=False)
         net.load_state_dict(saved["net"])
@@ -255,6 +259,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="wall-clock minutes (default: the recipe's)")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--start", type=Path, help="checkpoint that gives the first weights")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     need_torch()
@@ -262,7 +267,7 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     minutes = RECIPES[args.name].minutes if args.minutes is None else args.minutes
-    print(train(args.name, minutes, args.out, resume=args.resume))
+    print(train(args.name, minutes, args.out, resume=args.resume, start=args.start))
 
 
 if __name__ == "__main__":
