@@ -18,6 +18,7 @@ from paragent.config import RunConfig
 from paragent.draw import design_svg
 from paragent.engine import measurable
 from paragent.errors import ParagentError
+from paragent.front_picture import front_picture
 from paragent.outcome import CostName, Evaluation
 from paragent.pareto import non_dominated
 from paragent.report_data import (
@@ -54,6 +55,8 @@ MOST_ROWS = 500
 def write_report(run: RunView, folder: Path) -> Path:
     """Write the report into `folder` (made if needed) and return its `index.html`.
 
+    Beside it: the plotting library, and the front as a picture (`front.svg`).
+
     The same run gives the same bytes. Raises ParagentError where the folder cannot be written.
     """
     from plotly.offline import get_plotlyjs
@@ -63,6 +66,7 @@ def write_report(run: RunView, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
         (folder / "index.html").write_text(page, encoding="utf-8")
+        (folder / "front.svg").write_text(redacted_page(front_picture(run)), encoding="utf-8")
     except OSError as error:
         raise ParagentError(
             f"{folder}: cannot write the report: {error.strerror or error}"

@@ -17,6 +17,7 @@ from paragent.config import RunConfig
 from paragent.design import Agent, Design, Node, Part, Team
 from paragent.engine import front_of
 from paragent.errors import ParagentError
+from paragent.front_picture import front_picture
 from paragent.outcome import (
     CostName,
     Evaluation,
@@ -230,12 +231,29 @@ def test_no_button_uploads_the_data(html: str) -> None:
 
 
 def test_folder_is_complete_and_the_same_each_time(run: SyntheticRun, tmp_path: Path) -> None:
-    """Two files; plotly's is whole, the page is small, and a second writing gives equal bytes."""
+    """Three files; plotly's is whole, the page is small, and a second writing gives equal bytes."""
     index = write_report(run, tmp_path / "deep" / "report")
-    assert sorted(p.name for p in index.parent.iterdir()) == ["index.html", "plotly.min.js"]
+    assert sorted(p.name for p in index.parent.iterdir()) == [
+        "front.svg",
+        "index.html",
+        "plotly.min.js",
+    ]
     assert (index.parent / "plotly.min.js").stat().st_size > 1_000_000
     assert 30_000 < index.stat().st_size < 600_000
     assert write_report(run, tmp_path / "again").read_bytes() == index.read_bytes()
+
+
+def test_the_picture_of_the_front_marks_what_was_found(run: SyntheticRun) -> None:
+    """One dot per front design and per measured one, labels escaped, well-formed; an empty run
+    says so."""
+    from xml.etree import ElementTree
+
+    text = front_picture(hostile_run(run))
+    ElementTree.fromstring(text)
+    assert text.count('class="found"') == len(run.front())
+    assert "<script" not in text
+    empty = replace(run, evaluations=[], points=[], baseline=None)
+    assert "no design has both" in front_picture(empty)
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(run: SyntheticRun, tmp_path: Path) -> None:
