@@ -111,6 +111,23 @@ def test_corruption_mostly_changes_the_answer() -> None:
     assert wrong > 150
 
 
+@given(st.integers(0, 10**6), st.sampled_from(["facts", "schedule"]))
+def test_further_questions_stay_within_the_context(seed: int, family: str) -> None:
+    """Another question over the same facts or jobs has the same text before it, and its own plan
+    and look-ups come from that text."""
+    rng = random.Random(seed)
+    first = data.train_problem(rng, family)
+    again = (problems.another_facts if family == "facts" else problems.another_schedule)(rng, first)
+    mark = " Who is " if family == "facts" else " At what "
+    told = first.question[: first.question.rindex(mark)]
+    assert again.question.startswith(told + mark)
+    assert set(again.drills) == set(first.drills)
+    known = dict(again.drills)
+    for step, result in zip(again.filled_plan(), again.plan_results, strict=True):
+        assert known.get(step, result) == result
+    assert is_correct(again.answer, again.solution(calculator=True))
+
+
 def test_every_mode_and_family_is_in_the_mix() -> None:
     """No mode may silently drop out of the stream."""
     seen = {(s.mode, s.family) for s in (data.sample(data.Mix(), 0, i) for i in range(3000))}

@@ -59,6 +59,8 @@ def test_train_resume_export_and_agree(tmp_path: Path) -> None:
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["steps"] for line in log] == [2, 4]
     assert log[1]["seconds"] >= log[0]["seconds"]
+    other = train.train("pocket-s-math", 5.0, tmp_path / "math", start=path, max_steps=1)
+    assert torch.load(other, weights_only=False)["steps"] == 1
     file = export.export(path, tmp_path / "out", remark="test")
     entry = json.loads((tmp_path / "out" / "catalog.json").read_text())["pocket-s"]
     assert entry["training"]["steps"] == 4
