@@ -103,3 +103,40 @@ def test_what_was_written_survives_kill_9(tmp_path: Path) -> None:
     last = int(rest[-1]) if rest and rest[-1].isdigit() else 200
     with Store(tmp_path / "run", write=True) as store:
         assert len(store.outcomes("d", "dev")) >= min(last, 200) + 1
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> None:
+    """A process whose files may not grow past 300 kB: a StoreError, and all written before it is
+    there for a process that has room."""
+    code = textwrap.dedent(
+        f"""
+        import resource, signal
+        from pathlib import Path
+        from paragent.errors import StoreError
+        from paragent.outcome import Measured, Usage
+        from paragent.store import Store
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        store = Store(Path({str(tmp_path / "run")!r}), write=True, create=True)
+        written = 0
+        try:
+            while written < 10**6:
+                store.add_outcome("d", "dev", f"t{{written}}", Measured(1.0, Usage(), "x" * 500))
+                written += 1
+        except StoreError as error:
+            print(written, error)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        check=True,
+    )
+    written, _, message = done.stdout.strip().partition(" ")
+    assert int(written) > 10
+    assert "cannot write" in message and "\n" not in message
+    with Store(tmp_path / "run", write=True) as store:
+        assert len(store.outcomes("d", "dev")) == int(written)
+        store.add_outcome("d", "dev", "more", Measured(1.0, Usage()))
