@@ -36,8 +36,11 @@ __all__ = [
 PAD_TO = 64
 """Prompts are padded to a multiple of this many tokens."""
 
-TILE = 16
+TILE = 32
 """Rows of every decoding matrix product."""
+
+CHUNK = 16
+"""Prompts run together: few, so that their activations stay in a core's cache."""
 
 MAX_ROWS = 192
 """Rows decoded together: beyond it the cache traffic costs more than the overhead it saves."""
@@ -259,55 +262,64 @@ class PocketModel:
 
     def _prefill(self, rows: list[_Row], padded: int) -> tuple[Floats, _Cache]:
         """Run the prompts; equal prompts (samples of one question) run once."""
-        unique = {row.prompt: 0 for row in rows}
-        for i, prompt in enumerate(unique):
-            unique[prompt] = i
-        ids = np.zeros((len(unique), padded), dtype=np.int64)
-        start = np.zeros(len(unique), dtype=np.int64)
-        for i, prompt in enumerate(unique):
-            start[i] = padded - len(prompt)
-            ids[i, start[i] :] = prompt
-        s = self.shape
-        real = (np.arange(padded) >= start[:, None]).astype(np.float32)[:, :, None]
-        later = np.triu(np.full((padded, padded), -1e9, dtype=np.float32), 1)
-        # One sum of both masks may reach -2e9: exp gives 0 all the same.
-        blank = (real[:, None, None, :, 0] - np.float32(1.0)) * np.float32(1e9)
-        cos, sin = self._cos[:padded, None], self._sin[:padded, None]
+        prompts = list(dict.fromkeys(row.prompt for row in rows))
         room = padded + max(r.request.max_tokens for r in rows) + 32
-        cache = _Cache(s, len(unique), room, padded)
+        cache = _Cache(self.shape, len(prompts), room, padded)
+        logits = np.concatenate(
+            [
+                self._run_prompts(prompts[i : i + CHUNK], padded, cache, i)
+                for i in range(0, len(prompts), CHUNK)
+            ]
+        )
+        if len(prompts) == len(rows):
+            return logits, cache
+        place = {prompt: i for i, prompt in enumerate(prompts)}
+        order = [place[row.prompt] for row in rows]
+        cache.keep(order)
+        return logits[order], cache
+
+    def _run_prompts(
+        self, prompts: list[tuple[int, ...]], padded: int, cache: _Cache, first: int
+    ) -> Floats:
+        """Write prompts to the cache from row ``first`` on; return their last logits."""
+        s, n = self.shape, len(prompts)
+        rows = slice(first, first + n)
+        ids = np.zeros((n, padded), dtype=np.int64)
+        for i, prompt in enumerate(prompts):
+            ids[i, padded - len(prompt) :] = prompt
+            cache.hide[first + i, : padded - len(prompt)] = -1e9
+        blank = cache.hide[rows, None, None, :padded]
+        real = (blank[:, 0, 0] == 0).astype(np.float32)[:, :, None]
+        # The sum of both masks may reach -2e9: exp gives 0 all the same.
+        later = np.triu(np.full((padded, padded), -1e9, dtype=np.float32), 1)
+        cos, sin = self._cos[:padded, None], self._sin[:padded, None]
         x: Floats = self._embedding[ids]
-        n = len(unique)
         for i, (taps, qkv, out, up, down) in enumerate(self._layers):
             h = _norm(x) * real
-            cache.recent[i][:] = h[:, padded - (s.conv - 1) :]
+            cache.recent[i][rows] = h[:, padded - (s.conv - 1) :]
             mixed = h * taps[0]
             for k in range(1, s.conv):
                 mixed[:, k:] += h[:, :-k] * taps[k]
-            projected = mixed @ qkv
-            q = _rope(projected[..., : s.width].reshape(n, padded, s.heads, s.head), cos, sin)
-            key = _rope(projected[..., s.width : s.width + s.head][:, :, None], cos, sin)[:, :, 0]
-            value = np.ascontiguousarray(projected[..., s.width + s.head :])
-            cache.keys[i][:, :, :padded] = key.transpose(0, 2, 1)
-            cache.values[i][:, :padded] = value
+            projected = (mixed @ qkv).reshape(n, padded, s.heads + 2, s.head)
+            turned = _rope(projected[:, :, :-1], cos, sin)
+            key = np.ascontiguousarray(turned[:, :, -1].transpose(0, 2, 1))
+            value = np.ascontiguousarray(projected[:, :, -1])
+            cache.keys[i][rows, :, :padded] = key
+            cache.values[i][rows, :padded] = value
             if i == s.layers - 1:
                 # Only the last position's output is needed from here on.
-                x, q, later = x[:, -1:], q[:, -1:], later[-1:]
-            length = q.shape[1]
-            stacked = np.ascontiguousarray(q.transpose(0, 2, 1, 3)).reshape(n, -1, s.head)
-            scores = stacked @ np.ascontiguousarray(key.transpose(0, 2, 1))
+                x, turned, later = x[:, -1:], turned[:, -1:], later[-1:]
+            length = turned.shape[1]
+            q = np.ascontiguousarray(turned[:, :, :-1].transpose(0, 2, 1, 3))
+            scores = q.reshape(n, -1, s.head) @ key
             masked = scores.reshape(n, s.heads, length, padded)
             masked += later
             masked += blank
-            attended = _softmax(scores) @ value
-            joined = attended.reshape(n, s.heads, length, s.head).transpose(0, 2, 1, 3)
-            attended = np.ascontiguousarray(joined).reshape(n, length, s.width)
-            x = np.add(x, attended @ out)
+            attended = (_softmax(scores) @ value).reshape(n, s.heads, length, s.head)
+            heads = np.ascontiguousarray(attended.transpose(0, 2, 1, 3))
+            x = np.add(x, heads.reshape(n, length, s.width) @ out)
             x = np.add(x, _swiglu(_norm(x) @ up) @ down)
-        cache.hide[:, :padded][real[:, :, 0] == 0] = -1e9
-        if n < len(rows):
-            cache.keep([unique[row.prompt] for row in rows])
-        logits = _tiled(_norm(x[:, 0]) * self._final, self._unembed)
-        return logits[[unique[row.prompt] for row in rows]], cache
+        return _tiled(_norm(x[:, 0]) * self._final, self._unembed)
 
     def _step(self, tokens: list[int], cache: _Cache) -> Floats:
         """Feed one token per row; return the next logits [rows, vocabulary]."""
@@ -326,10 +338,11 @@ class PocketModel:
             recent[:, :-1] = recent[:, 1:]
             recent[:, -1] = h
             projected = _tiled(mixed, qkv)
-            q = _rope(projected[:, : s.width].reshape(n, s.heads, s.head), cos, sin)
-            cache.keys[i][:, :, at] = _rope(projected[:, s.width : s.width + s.head], cos, sin)
-            cache.values[i][:, at] = projected[:, s.width + s.head :]
-            scores = q @ cache.keys[i][:, :, : at + 1]
+            projected = projected.reshape(n, s.heads + 2, s.head)
+            turned = _rope(projected[:, :-1], cos, sin)
+            cache.keys[i][:, :, at] = turned[:, -1]
+            cache.values[i][:, at] = projected[:, -1]
+            scores = turned[:, :-1] @ cache.keys[i][:, :, : at + 1]
             scores += hide
             heads = _softmax(scores) @ cache.values[i][:, : at + 1]
             x = x + _tiled(heads.reshape(n, s.width), out)
