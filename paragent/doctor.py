@@ -113,8 +113,24 @@ def _keys() -> list[Finding]:
 
 
 def _sandbox() -> list[Finding]:
-    # The calculator parses, it never evaluates; so there is nothing yet that needs one.
-    return [Finding("sandbox", None, "not needed: no shipped component runs generated code")]
+    """A cage for model-written code. Only components that run such code need it: a mere fact."""
+    import asyncio
+
+    from paragent.errors import UsageError
+    from paragent.runtime.sandbox import Sandbox
+
+    async def check() -> None:
+        sandbox = Sandbox()
+        try:
+            await sandbox.check()
+        finally:
+            await sandbox.aclose()
+
+    try:
+        asyncio.run(check())
+    except UsageError as error:
+        return [Finding("sandbox", None, "not available", str(error))]
+    return [Finding("sandbox", True, "model-written code can be run in a cage")]
 
 
 def _writable(runs: Path) -> list[Finding]:
