@@ -249,16 +249,22 @@ def child(code, stdin, out, err):
         os._exit(status & 255)
 
 def sweep():
-    # Everything in this cage but this process and its init: what the snippet left behind.
-    try:
-        os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    # Everything in this cage but this process and its init (1): what the snippet left behind,
+    # again until nothing is left that could have forked meanwhile.
+    mine = {"1", str(os.getpid())}
     while True:
         try:
-            os.waitpid(-1, 0)
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         except ChildProcessError:
+            pass
+        if all(name in mine or not name.isdigit() for name in os.listdir("/proc")):
             break
+        time.sleep(0.001)
     for folder, names, files in os.walk("/tmp", topdown=False):
         for name in files:
             os.unlink(os.path.join(folder, name))
