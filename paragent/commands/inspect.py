@@ -35,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
             for line in text.splitlines():
                 print(f"  {line}")
         else:
-            print(f"{name:<18}{text}")
+            print(f"{name:<22}{text}")
     return 0
 
 
@@ -127,4 +127,4 @@ def _text(value: Any) -> str:
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return "\n".join(f"{key}: {_text(v)}" for key, v in value.items()) or "none"
-    return str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

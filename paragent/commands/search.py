@@ -118,7 +118,8 @@ def _dry_run(settings: dict[str, Any], *, as_json: bool) -> int:
         return 0
     print("the request is in order; nothing was spent")
     for name, value in config.to_data().items():
-        print(f"{name:<20}{value}")
+        text = ", ".join(value) if isinstance(value, tuple) else value
+        print(f"{name:<20}{text if text not in (None, '', {}) else '-'}")
     for note in notes:
         print(f"note: {note}")
     return 0
