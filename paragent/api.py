@@ -7,7 +7,7 @@ import platform
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
 from paragent.engine import Engine, front_of, measurable
 from paragent.errors import StoreError, UsageError
+from paragent.estimate import Estimate, estimate
 from paragent.events import Event
 from paragent.executor import LocalExecutor
 from paragent.outcome import Evaluation
@@ -100,15 +101,20 @@ def resume(
     return Run(Path(path))
 
 
-def check(
-    config: RunConfig, benchmark: Benchmark | None = None
-) -> tuple[RunConfig, tuple[str, ...]]:
-    """The request as it would be run, and what is to be said about it; nothing is spent.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request as it would be run, what is to be said about it, and what it will use."""
 
-    Raises UsageError for a request that cannot be carried out.
-    """
+    config: RunConfig
+    notes: tuple[str, ...]
+    estimate: Estimate
+
+
+def check(config: RunConfig, benchmark: Benchmark | None = None) -> Plan:
+    """The plan of a request; nothing is spent. Raises UsageError where it cannot be carried out."""
     prepared = _Prepared(config, benchmark)
-    return prepared.config, tuple(prepared.notes)
+    found = estimate(prepared.config, prepared.space, prepared.benchmark)
+    return Plan(prepared.config, tuple(prepared.notes), found)
 
 
 def open_run(path: str | Path) -> Run:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--out", metavar="DIR", help="the run's folder; default: ./runs/<name>")
     parser.add_argument("--no-report", action="store_true", help="write no HTML report at the end")
-    parser.add_argument("--dry-run", action="store_true", help="check the request, spend nothing")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the request and estimate what it will use; spends nothing",
+    )
     add_json_argument(parser)
 
 
@@ -112,14 +117,22 @@ def _dry_run(settings: dict[str, Any], *, as_json: bool) -> int:
     from paragent.api import check
     from paragent.config import RunConfig
 
-    config, notes = check(RunConfig.from_data(settings))
+    plan = check(RunConfig.from_data(settings))
+    e = plan.estimate
     if as_json:
-        print_json({"config": config.to_data(), "notes": list(notes)})
+        print_json({**asdict(e), "config": plan.config.to_data(), "notes": list(plan.notes)})
         return 0
     print("the request is in order; nothing was spent")
-    for name, value in config.to_data().items():
+    for name, value in plan.config.to_data().items():
         text = ", ".join(value) if isinstance(value, tuple) else value
         print(f"{name:<20}{text if text not in (None, '', {}) else '-'}")
-    for note in notes:
+    print(f"estimate            {e.calls:,} calls, {e.tokens:,} tokens, {_dollars(e.usd)}")
+    high = f"{e.calls_high:,} calls, {e.tokens_high:,} tokens, {_dollars(e.usd_high)}"
+    print(f"high figure         {high}")
+    for note in plan.notes:
         print(f"note: {note}")
     return 0
+
+
+def _dollars(usd: float | None) -> str:
+    return "dollars unknown" if usd is None else f"${usd:.4g}"
