@@ -117,6 +117,17 @@ def test_imports_point_one_way() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_every_module_has_its_layer() -> None:
+    """A module that no contract names could import anything, from anywhere."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = config["tool"]["importlinter"]["contracts"][0]["layers"]
+    named = {name.strip() for layer in layers for name in layer.split("|")}
+    here = {f"paragent.{path.parts[1].removesuffix('.py')}" for path in sources()
+            if path.parts[0] == "paragent"}  # fmt: skip
+    here |= {f"paragent.{name}" for name in LINKED}
+    assert here - {"paragent.__init__", "paragent.__main__"} == named
+
+
 def test_files_stay_readable() -> None:
     """No file over 600 lines: rot sits where everything meets."""
     long = [
