@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from paragent.pocket.engine import catalog
-
 from paragent.component import Component, Price
+from paragent.pocket.engine import catalog
 
 
 def _build(name: str) -> object:
