@@ -24,7 +24,7 @@ from paragent.executor import LocalExecutor
 from paragent.outcome import Evaluation
 from paragent.registry import benchmarks, component_of, components, searchers
 from paragent.run import Run
-from paragent.runtime.journal import Journal
+from paragent.runtime.journal import Journal, open_user_cache
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.models_file import all_models, register_models, require_keys
 from paragent.runtime.pocket import close_pool
@@ -140,6 +140,7 @@ class _Prepared:
             component_of("model", model, "models")
         specs = all_models() if config.models else {}
         require_keys([specs[name] for name in models if name in specs])
+        self.remote = any(name in specs for name in models)
         self.models = tuple(models)
         prices = [component_of("model", m).price for m in models]
         unknown = [
@@ -234,7 +235,8 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
         journal.entries(),
         seconds_before=float(store.meta("seconds", 0.0)),
     )
-    session = Session(ledger, journal, seed=config.seed)
+    shared = _user_cache(prepared)
+    session = Session(ledger, journal, seed=config.seed, shared=shared)
     watcher = _Watcher(prepared, store, ledger, progress)
     engine = Engine(
         config=config,
@@ -266,8 +268,21 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
         await session.aclose()
         await close_pool()
         journal.close()
+        if shared is not None:
+            shared.close()
     write_configs(Run(store.folder))
     watcher.say("done", store.meta("stopped_by"))
+
+
+def _user_cache(prepared: _Prepared) -> Journal | None:
+    """The user's cache of endpoint answers; a run goes on without one that cannot be used."""
+    if not prepared.remote:
+        return None
+    try:
+        return open_user_cache()
+    except StoreError as error:
+        prepared.notes.append(f"the cache of earlier answers is not used: {error}")
+        return None
 
 
 def _warnings(store: Store, config: RunConfig, stopped: str, cut: str) -> list[str]:
@@ -330,6 +345,10 @@ class _Watcher:
             "calls": spent.calls,
             "seconds": spent.seconds,
             "by_purpose": {name: dict(used) for name, used in spent.by_purpose.items()},
+            "overshoot_tokens": spent.overshoot_tokens,
+            "overshoot_usd": spent.overshoot_usd,
+            "unsure_calls": spent.unsure_calls,
+            "unsure_usd": spent.unsure_usd,
         }
         self._store.set_meta("spent", plain)
         self._store.set_meta("seconds", spent.seconds)

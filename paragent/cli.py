@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from paragent import __version__
 from paragent.errors import ParagentError, UnknownName
+from paragent.runtime.secrets import protect_logs
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ COMMANDS: Mapping[str, Command | Group] = {
     "ask": Command("paragent.commands.ask", "put a question to a design"),
     "list": Command("paragent.commands.listing", "components, searchers, benchmarks, models, runs"),
     "inspect": Command("paragent.commands.inspect", "one component, benchmark or design in full"),
+    "cache": Command("paragent.commands.cache", "the shared cache of endpoint answers"),
     "doctor": Command("paragent.commands.doctor", "check this machine"),
     "lab": Group(
         "measurements of Paragent's own parts",
@@ -72,6 +74,7 @@ COMMANDS: Mapping[str, Command | Group] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    protect_logs()
     try:
         code = _run(words)
         sys.stdout.flush()

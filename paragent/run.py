@@ -197,6 +197,7 @@ class Run:
                 "calls": spent.calls,
                 "seconds": spent.seconds,
                 "by_purpose": {k: dict(v) for k, v in spent.by_purpose.items()},
+                "unsure_usd": spent.unsure_usd,
             },
             "hypervolume": self.hypervolume(),
             "baseline": self._point_summary(self.baseline) if self.baseline else None,

@@ -15,6 +15,12 @@ from scripted import Script, ScriptedModel, model_component
 from paragent.registry import components
 
 
+@pytest.fixture(autouse=True)
+def _no_user_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests neither read nor write the user's own cache of answers."""
+    monkeypatch.setenv("PARAGENT_CACHE", "off")
+
+
 @pytest.fixture
 def scripted() -> Iterator[Callable[..., ScriptedModel]]:
     """Registers scripted models for one test: `scripted(script, name="a")`."""
