@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from paragent.commands.runs import (
     add_json_argument,
@@ -12,6 +16,9 @@ from paragent.commands.runs import (
     print_json,
     print_table,
 )
+
+if TYPE_CHECKING:
+    from paragent.runtime.models_file import ModelSpec
 
 WHAT = ("components", "searchers", "benchmarks", "models", "runs")
 
@@ -81,22 +88,50 @@ def _benchmarks(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _models(args: argparse.Namespace) -> list[dict[str, Any]]:
     from paragent.registry import components
+    from paragent.runtime.models_file import all_models
 
     load_models()
+    specs = all_models()
+    answers = asyncio.run(_reachable(specs))
     found = []
     for c in components:
         if c.kind != "model":
             continue
-        price = c.price
+        price, spec = c.price, specs.get(c.name)
         found.append(
             {
                 "name": c.name,
+                "endpoint": spec.endpoint if spec else "pocket",
+                "reachable": answers[c.name] if spec else "yes",
                 "usd_per_mtok_in": price.usd_per_mtok_in if price else None,
                 "usd_per_mtok_out": price.usd_per_mtok_out if price else None,
+                "prices_as_of": spec.prices_as_of if spec else c.paper,
+                "limits": {k: v for k, v in asdict(spec.limits).items() if v} if spec else {},
                 "summary": c.summary,
             }
         )
     return found
+
+
+async def _reachable(specs: Mapping[str, ModelSpec]) -> dict[str, str]:
+    """Yes, no, or which key is not set (such an endpoint is not contacted), by model."""
+    from paragent.runtime.models_file import variables
+
+    asked: dict[tuple[str, tuple[str, ...]], asyncio.Task[bool | None]] = {}
+    missing: dict[str, str] = {}
+    where: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for name, spec in specs.items():
+        unset = [v for v in variables(spec) if not os.environ.get(v)]
+        if unset:
+            missing[name] = f"{unset[0]} is not set"
+            continue
+        where[name] = (spec.endpoint, variables(spec))
+        if where[name] not in asked:  # one question per endpoint, not per model
+            from paragent.runtime.endpoint import reachable
+
+            asked[where[name]] = asyncio.ensure_future(reachable(spec))
+    said = {place: await task for place, task in asked.items()}
+    return missing | {name: "yes" if said[place] else "no" for name, place in where.items()}
 
 
 def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
