@@ -6,7 +6,8 @@ UCT: Kocsis and Szepesvari 2006, section 2.2. The edits and their selection foll
 Two moves, chosen by a coin:
 
     top down   walk the tree of decisions by UCT, complete the design at random
-    edit       draw a measured design by the mixed-probability rule, edit or recombine it
+    edit       draw measured designs by the mixed-probability rule; of their edits and
+               recombinations take the one that a draw of the value model likes best
 
 Each proposal climbs one weighting of score against log cost, drawn anew, so that the whole front
 is climbed. The state is one dictionary of frozen statistics per partial design; `show_tree` prints
@@ -24,7 +25,11 @@ from paragent.design import Design
 from paragent.outcome import CostName, Evaluation
 from paragent.registry import SearcherPlugin
 from paragent.searcher import Partial, Proposal, Space
+from paragent.value import LinearValue, generator
 
+#: Standard errors of one observation that the value model assumes: a score of about fifty 0/1
+#: tasks, and a log10 cost, which is nearly exact.
+SCORE_NOISE, LOG_COST_NOISE = 0.07, 0.05
 #: Tries to find a design that was not asked for before; then a random one; then exhausted.
 TRIES = 60
 RANDOM_TRIES = 500
@@ -105,6 +110,7 @@ class Mcts:
         self._paths: dict[str, Partial] = {}
         self._asked: set[str] = set()
         self._points: dict[str, tuple[Design, float, float]] = {}
+        self._rows: dict[str, Mapping[str, float]] = {}
 
     @property
     def tree(self) -> Mapping[Partial, Stats]:
@@ -172,15 +178,41 @@ class Mcts:
         return design
 
     def _edit(self, weighting: Weighting) -> Design | None:
+        """Candidates around two designs drawn by the mixed rule; the value model's draw decides."""
         points = list(self._points.values())
         values = [weighting.value(score, log_cost) for _, score, log_cost in points]
         chances = mixed_probabilities(values, self._lam, self._alpha)
-        parent = self._rng.choices(points, chances)[0][0]
-        if self._rng.random() < 1 / 3:
-            other = self._rng.choices(points, chances)[0][0]
-            return self._space.recombine(parent, other, self._rng)
-        edits = self._space.edits(parent)
-        return self._rng.choice(edits) if edits else None
+        one, other = (point[0] for point in self._rng.choices(points, chances, k=2))
+        candidates = list(self._space.edits(one))
+        candidates += [self._space.recombine(one, other, self._rng) for _ in range(8)]
+        candidates += [self._space.sample(self._rng) for _ in range(8)]
+        new = {d.hash: d for d in candidates if d.hash not in self._asked}
+        if not new:
+            return None
+        promise = self._promise(list(new.values()), weighting)
+        # Rounded, so that the last bits of a processor's arithmetic decide nothing.
+        pairs = zip(new.values(), promise, strict=True)
+        return max(pairs, key=lambda pair: (round(pair[1], 6), pair[0].hash))[0]
+
+    def _promise(self, designs: Sequence[Design], weighting: Weighting) -> list[float]:
+        """A draw of every design's value from the posterior of score and of log cost."""
+        points = list(self._points.values())
+        known = [self._features(design) for design, _, _ in points]
+        rows = [self._features(design) for design in designs]
+        rng = generator(self._rng.getrandbits(32))
+        drawn = []
+        for targets, noise in (
+            ([score for _, score, _ in points], SCORE_NOISE),
+            ([log_cost for _, _, log_cost in points], LOG_COST_NOISE),
+        ):
+            model = LinearValue.fit(known, targets, noise)
+            drawn.append(model.predict(rows, model.draw(rng)))
+        return [weighting.value(float(s), float(c)) for s, c in zip(*drawn, strict=True)]
+
+    def _features(self, design: Design) -> Mapping[str, float]:
+        if design.hash not in self._rows:
+            self._rows[design.hash] = self._space.features(design)
+        return self._rows[design.hash]
 
     def tell(self, evaluation: Evaluation) -> None:
         """A measured evaluation counts along its path; one without score or cost only as asked."""
@@ -221,7 +253,7 @@ def show_tree(tree: Mapping[Partial, Stats], *, depth: int = 3) -> str:
 
 MCTS = SearcherPlugin(
     name="mcts",
-    summary="tree search over the hierarchy (UCT), with edits of measured designs",
+    summary="tree search over the hierarchy (UCT), with edits that a value model guides",
     make=Mcts,
     options={"c": 0.5, "lam": 0.3, "alpha": 0.2, "edit_share": 0.7, "warm_up": 12},
     paper="Kocsis and Szepesvari 2006, section 2.2; AgentSwift, arXiv 2506.06017, section 3",
