@@ -26,6 +26,7 @@ REASONING = (
     Part("direct"),
     Part("chain_of_thought"),
     Part.of("self_consistency", n=3, temperature=0.7),
+    Part.of("best_of_n", n=5, temperature=0.5),
     Part.of("self_refine", rounds=1),
 )
 
@@ -68,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evals", type=int, default=60)
     parser.add_argument("--searcher", default="mcts")
     parser.add_argument("--dev-tasks", type=int, default=200, help="to choose the single agent")
-    parser.add_argument("--test-tasks", type=int, default=400)
+    parser.add_argument("--test-tasks", type=int, default=1000)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
