@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ from paragent.component import (
     chain_clock,
 )
 from paragent.design import Agent, Design, Node, Part
-from paragent.errors import CallFailure
+from paragent.errors import CallFailure, InvalidDesign, ParagentError, nearest
 from paragent.outcome import Purpose, Usage
 from paragent.registry import component_of
 from paragent.runtime.model import Completion, LanguageModel, Message, Request
@@ -240,8 +241,10 @@ def _compile(
     if node.lead is not None:
         lead, _ = _chat_maker(node.lead, f"{prefix}lead", f"{where}.lead", models)
         inner.insert(0, 1)
-    params = _params(topology, node.topology)
-    run_team = topology.build(**params)
+    if topology.lead != (node.lead is not None) or len(node.members) < topology.members[0]:
+        wanted = f"{'a' if topology.lead else 'no'} lead and at least {topology.members[0]} members"
+        raise InvalidDesign(where, f"{topology.name} needs {wanted}")
+    run_team = _build(topology, node.topology, f"{where}.topology")
 
     def member(solver: Solver, name: str, run: TaskRun) -> Member:
         async def solve(question: str) -> Answer:
@@ -257,7 +260,7 @@ def _compile(
         answer: Answer = await run_team(view, question)
         return answer
 
-    return solve, topology.calls(params, inner)
+    return solve, _bound(topology, node.topology, inner, f"{where}.topology")
 
 
 def _chat_maker(
@@ -265,13 +268,14 @@ def _chat_maker(
 ) -> tuple[Callable[[TaskRun, str], Chat], Component]:
     model_component = component_of("model", agent.model.name, f"{where}.model")
     if agent.model.name not in models:
-        params = _params(model_component, agent.model)
-        models[agent.model.name] = model_component.build(**params)
+        models[agent.model.name] = _build(model_component, agent.model, f"{where}.model")
     model = models[agent.model.name]
-    tools = tuple(_build(component_of("tool", t.name, f"{where}.tools"), t) for t in agent.tools)
+    slot = f"{where}.tools"
+    tools = tuple(_build(component_of("tool", t.name, slot), t, slot) for t in agent.tools)
     recall = None
     if agent.memory is not None:
-        recall = _build(component_of("memory", agent.memory.name, f"{where}.memory"), agent.memory)
+        slot = f"{where}.memory"
+        recall = _build(component_of("memory", agent.memory.name, slot), agent.memory, slot)
 
     def make(run: TaskRun, question: str) -> Chat:
         return ModelChat(run, path, model, agent.role, tools, recall, question)
@@ -284,15 +288,14 @@ def _compile_agent(
 ) -> tuple[Solver, int]:
     chat_of, _ = _chat_maker(agent, path, where, models)
     reasoning = component_of("reasoning", agent.reasoning.name, f"{where}.reasoning")
-    params = _params(reasoning, agent.reasoning)
-    bound = reasoning.calls(params, [])
-    reason = reasoning.build(**params)
+    reason = _build(reasoning, agent.reasoning, f"{where}.reasoning")
+    bound = _bound(reasoning, agent.reasoning, [], f"{where}.reasoning")
     wrappers: list[Any] = []
     for slot, part in (("planning", agent.planning), ("guard", agent.guard)):
         if part is not None:
             component = component_of(slot, part.name, f"{where}.{slot}")  # type: ignore[arg-type]
-            wrappers.append(_build(component, part))
-            bound = component.calls(_params(component, part), [bound])
+            wrappers.append(_build(component, part, f"{where}.{slot}"))
+            bound = _bound(component, part, [bound], f"{where}.{slot}")
 
     async def solve(run: TaskRun, question: str) -> Answer:
         chat = chat_of(run, question)
@@ -327,5 +330,28 @@ def _params(component: Component, part: Part) -> dict[str, Any]:
     return {**component.defaults, **dict(part.params)}
 
 
-def _build(component: Component, part: Part) -> Any:
-    return component.build(**_params(component, part))
+def _build(component: Component, part: Part, where: str) -> Any:
+    for name in dict(part.params):
+        if component.params and name not in component.params:
+            near = nearest(name, component.params)
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(component.params)}"
+            raise InvalidDesign(where, f"{component.name} has no parameter {name!r}; {hint}")
+    with _told(part, where):
+        return component.build(**_params(component, part))
+
+
+def _bound(component: Component, part: Part, inner: Sequence[int], where: str) -> int:
+    with _told(part, where):
+        return component.calls(_params(component, part), inner)
+
+
+@contextmanager
+def _told(part: Part, where: str) -> Iterator[None]:
+    """A part is a plug-in with parameters that a person may have written: say which one raised."""
+    try:
+        yield
+    except ParagentError:
+        raise
+    except Exception as error:
+        why = f"{part} cannot be built: {type(error).__name__}: {error}"
+        raise InvalidDesign(where, why) from error

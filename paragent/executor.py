@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from paragent.benchmark import Benchmark
 from paragent.compile import Caller, System, compile_design
 from paragent.design import Design
+from paragent.errors import InvalidDesign
 from paragent.evaluate import evaluate_task
-from paragent.outcome import Outcome, Purpose, Split
+from paragent.outcome import Failed, Outcome, Purpose, Split
 
 #: Told of every outcome as soon as it is there: (task id, outcome).
 OnOutcome = Callable[[str, Outcome], None]
@@ -45,8 +46,16 @@ class LocalExecutor:
         }
 
     async def run(self, job: Job, on_outcome: OnOutcome) -> None:
-        """Run the job's tasks side by side. The first CapReached cancels the others."""
-        system = compile_design(Design.from_data(job.design))
+        """Run the job's tasks side by side. The first CapReached cancels the others.
+
+        A design with a part that cannot be built fails on every task; other designs go on.
+        """
+        try:
+            system = compile_design(Design.from_data(job.design))
+        except InvalidDesign as error:
+            for task_id in job.task_ids:
+                on_outcome(task_id, Failed("component", str(error)))
+            return
         running = [
             asyncio.ensure_future(self._one(system, job, task_id, on_outcome))
             for task_id in job.task_ids

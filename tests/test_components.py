@@ -11,7 +11,7 @@ from scripted import ScriptedModel, task_run
 from paragent.compile import compile_design
 from paragent.component import Answer, Context, Example, final_answer
 from paragent.design import Agent, Design, Node, Part, Team
-from paragent.errors import CallFailure
+from paragent.errors import CallFailure, InvalidDesign
 from paragent.runtime.model import Completion, Request
 
 Make = Callable[..., ScriptedModel]
@@ -301,3 +301,38 @@ def test_more_calls_than_declared_stop_the_component(scripted: Make) -> None:
 def test_final_answer(text: str, found: str) -> None:
     """The first line after the last mark, else the last line."""
     assert final_answer(text) == found
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (
+            {"agent": {"model": "scripted", "reasoning": {"self_consistency": {"m": 3}}}},
+            "root.reasoning: self_consistency has no parameter 'm'",
+        ),
+        (
+            {"agent": {"model": "scripted", "reasoning": {"self_consistency": {"n": "x"}}}},
+            "root.reasoning: .* cannot be built: ValueError",
+        ),
+        (
+            {"team": {"topology": "vote", "members": [{"agent": {"model": "scripted"}}]}},
+            "vote needs no lead and at least 2 members",
+        ),
+        (
+            {
+                "team": {
+                    "topology": "orchestrator",
+                    "members": [{"agent": {"model": "scripted"}}] * 2,
+                }
+            },
+            "orchestrator needs a lead and at least 2 members",
+        ),
+    ],
+)
+def test_a_hand_written_design_that_cannot_run_is_told_with_its_path(
+    scripted: Make, data: dict[str, object], words: str
+) -> None:
+    """Wrong parameters, too few members and a missing lead are the user's mistakes, not crashes."""
+    scripted(lambda r: "a")
+    with pytest.raises(InvalidDesign, match=words):
+        compile_design(Design.from_data(data))

@@ -11,11 +11,13 @@ import pytest
 from scripted import ScriptedModel
 
 from paragent.benchmark import ListBenchmark
+from paragent.component import Component
 from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
 from paragent.engine import Engine, above, finalists, front_of
 from paragent.executor import LocalExecutor
 from paragent.outcome import Evaluation, Failed, Measured, Usage
+from paragent.registry import components
 from paragent.runtime.journal import Journal
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.model import Request
@@ -177,6 +179,26 @@ def test_a_component_that_raises_fails_its_design_and_no_other(
     assert broken.score is None
     assert broken.failures == {"component": 10}
     assert [e.score for e in searcher.told if e is not broken] == [0.0] * 3 + [1.0] * 5
+
+
+def test_a_component_that_cannot_be_built_fails_its_design_and_no_other(
+    scripted: Make, tmp_path: Path
+) -> None:
+    """A plug-in whose `build` raises costs its own design only, and is no zero."""
+
+    def build() -> object:
+        raise RuntimeError("no such engine")
+
+    scripted(adds)
+    components.register(Component("unbuildable", "reasoning", "raises", build))
+    broken = Design(Agent(Part("scripted"), Part("unbuildable")))
+    searcher = ListSearcher((broken, DESIGNS[5]))
+    try:
+        run(tmp_path / "run", searcher)
+    finally:
+        components.unregister("unbuildable")
+    assert (searcher.told[0].score, searcher.told[0].failures) == (None, {"component": 10})
+    assert searcher.told[1].score == 1.0
 
 
 @pytest.mark.parametrize("bad", [float("nan"), 7, "yes", None])
