@@ -156,6 +156,28 @@ def test_a_cancelled_caller_does_not_take_the_others_along() -> None:
     assert asyncio.run(main()) == ("said", 1)
 
 
+def test_a_caller_that_comes_while_a_call_is_being_cancelled_makes_its_own() -> None:
+    """Else it would be cancelled with a call it never shared, and its whole run with it."""
+
+    async def main() -> str:
+        async def plan(attempt: int) -> None:
+            if attempt == 1:
+                try:
+                    await asyncio.sleep(60)
+                finally:
+                    await asyncio.sleep(0.01)  # a connection takes time to close
+
+        session = Session(Ledger(), None)
+        model = Remote(lambda r: "said", plan=plan)
+        first = asyncio.ensure_future(session.call(model, ask("x"), "trial"))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        await asyncio.sleep(0)
+        return (await session.call(model, ask("x"), "trial")).text
+
+    assert asyncio.run(main()) == "said"
+
+
 def test_a_switched_off_cache_asks_again_but_still_records(tmp_path: Path) -> None:
     """`cache=False`: every call is made and every call is paid and remembered."""
     model = ScriptedModel(lambda r: "said")

@@ -98,13 +98,18 @@ class Session:
         if known is not None:
             return known
         flight = self._flights.get(key)
-        if flight is None:
+        if flight is None or flight.task.cancelling():
             task = asyncio.ensure_future(self._make(model, request, purpose, key))
             flight = self._flights[key] = _Flight(task)
-            task.add_done_callback(lambda _: self._flights.pop(key, None))
+            task.add_done_callback(lambda done: self._landed(key, done))
         else:
             self.counts.joined += 1
         return await flight.join()
+
+    def _landed(self, key: bytes, done: asyncio.Task[Completion]) -> None:
+        flight = self._flights.get(key)
+        if flight is not None and flight.task is done:  # a cancelled one may have a successor
+            del self._flights[key]
 
     def limiter(self, model: LanguageModel) -> Limiter | None:
         """The model's limiter in this session; None for models without a network."""
