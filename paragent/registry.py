@@ -74,6 +74,8 @@ class Registry(Generic[T]):
 
     def register(self, item: T, *, replace: bool = False) -> T:
         """Add one plug-in; returns it, so that it can be used as a decorator's last step."""
+        if replace:
+            self.load()  # else a built-in, loaded later, would find its name taken
         known = self._items.get(item.name)
         if known is not None and known is not item and not replace:
             raise ParagentError(f"two {self.kind}s are called {item.name!r}")
@@ -158,6 +160,6 @@ def component_of(kind: Kind, name: str, where: str = "") -> Component:
     if name in components and components[name].kind == kind:
         return components[name]
     known = [c.name for c in components if c.kind == kind]
-    if kind != "reasoning":
+    if kind not in ("model", "reasoning", "topology"):  # slots that are never empty
         known.append("none")
     raise UnknownName(kind, name, known, where)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import paragent
@@ -20,9 +23,7 @@ def test_built_ins_are_found_by_their_files() -> None:
 
 def test_unknown_names_offer_the_nearest() -> None:
     """A misspelt name of the right kind; a name of another kind is not offered."""
-    with pytest.raises(
-        UnknownName, match=r"called 'poket'\. Did you mean 'pocket'"
-    ):
+    with pytest.raises(UnknownName, match=r"called 'poket'\. Did you mean 'pocket'"):
         benchmarks["poket"]
     with pytest.raises(UnknownName, match="Did you mean 'chain_of_thought'"):
         component_of("reasoning", "chain_of_though")
@@ -49,3 +50,16 @@ def test_a_component_of_an_unknown_kind_is_refused() -> None:
     """The kinds are fixed."""
     with pytest.raises(ValueError, match="kind 'magic'"):
         Component("x", "magic", "y", build=lambda: None)  # type: ignore[arg-type]
+
+
+def test_a_built_in_can_be_replaced_before_anything_is_loaded() -> None:
+    """The registry loads first, so that the built-in does not find its name taken later."""
+    code = (
+        "import paragent\n"
+        "from paragent.component import Component\n"
+        "from paragent.registry import components\n"
+        "mine = Component('direct', 'reasoning', 'mine', build=lambda: None)\n"
+        "paragent.register(mine, replace=True)\n"
+        "assert components['direct'] is mine\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
