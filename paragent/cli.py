@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"paragent: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as stop:
-        print(f"paragent: {stop or 'stopped'}", file=sys.stderr)
+        print(f"paragent: {str(stop) or 'stopped'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader (`| head`) has gone: be quiet, also when Python closes stdout at exit.

@@ -273,6 +273,19 @@ def test_ctrl_c_keeps_everything(here: Path, capsys: pytest.CaptureFixture[str])
     assert done["front"]
 
 
+def test_ctrl_c_before_anything_is_kept_says_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no run to resume yet, and still the line says something."""
+
+    def interrupted(words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("paragent.cli._run", interrupted)
+    assert main(["search"]) == 130
+    assert capsys.readouterr().err == "paragent: stopped\n"
+
+
 def test_a_reader_that_leaves_is_no_error(here: Path) -> None:
     """`paragent list components | head -1` ends without a word."""
     process = start("list", "components", cwd=here)
