@@ -56,6 +56,12 @@ class RunConfig:
             _cap(name, getattr(self, name))
         for name in ("tokens", "calls"):
             _cap(name, getattr(self, name), whole=True)
+        for name in ("failure_limit", "final_share"):
+            _number(name, getattr(self, name), low=0)
+        for name in ("models", "include", "exclude"):
+            _names(name, getattr(self, name))
+        if not isinstance(self.options, Mapping):
+            raise UsageError(f"options is {self.options!r}; wanted names with values")
         if not 0 <= self.failure_limit <= 1:
             raise UsageError(f"failure_limit is {self.failure_limit!r}; wanted a share in [0, 1]")
         if not 0 < self.final_share < 1:
@@ -92,6 +98,13 @@ def _number(name: str, value: object, *, low: float, whole: bool = False) -> Non
     if isinstance(value, bool) or not fits or not value >= low:  # type: ignore[operator]
         kind = "a whole number" if whole else "a number"
         raise UsageError(f"{name} is {value!r}; wanted {kind} of at least {low}")
+
+
+def _names(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, tuple | list) or not all(isinstance(item, str) for item in value):
+        raise UsageError(f"{name} is {value!r}; wanted a list of names")
 
 
 def _cap(name: str, value: object, whole: bool = False) -> None:

@@ -28,6 +28,11 @@ def test_round_trip() -> None:
         ({"cost": "usdd"}, "Did you mean 'usd'?"),
         ({"evalls": 3}, "no setting is called 'evalls'. Did you mean 'evals'?"),
         ({"failure_limit": 2}, "failure_limit is 2"),
+        ({"failure_limit": "a"}, "failure_limit is 'a'; wanted a number"),
+        ({"final_share": float("nan")}, "final_share is nan"),
+        ({"models": "pocket-s"}, "models is 'pocket-s'; wanted a list of names"),
+        ({"exclude": [3]}, "exclude is (3,); wanted a list of names"),
+        ({"options": 3}, "options is 3; wanted names with values"),
     ],
 )
 def test_mistakes_are_told_in_one_line(settings: dict[str, object], words: str) -> None:
