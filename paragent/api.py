@@ -6,7 +6,7 @@ import asyncio
 import platform
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,19 @@ from paragent.benchmark import Benchmark, check_tasks
 from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
 from paragent.engine import Engine, front_of, measurable
-from paragent.errors import StoreError, UsageError
+from paragent.errors import StoreError, UnknownName, UsageError
 from paragent.estimate import Estimate, estimate
 from paragent.events import Event
 from paragent.executor import LocalExecutor
 from paragent.outcome import Evaluation
-from paragent.registry import benchmarks, component_of, components, searchers
-from paragent.run import Run
+from paragent.registry import (
+    SearcherPlugin,
+    benchmarks,
+    component_of,
+    components,
+    searchers,
+)
+from paragent.run import Run, stored_config
 from paragent.runtime.journal import Journal, open_user_cache
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.models_file import all_models, register_models, require_keys
@@ -61,16 +67,17 @@ def optimize(
     config = RunConfig.from_data(
         {"benchmark": name, "searcher": searcher, "evals": evals, **settings}
     )
+    _no_loop()
     prepared = _Prepared(config, None if isinstance(benchmark, str) else benchmark)
     folder = Path(out) if out else new_folder(prepared.config)
     if folder.exists():
         raise UsageError(f"{folder} exists already; a run needs a new folder (or: resume it)")
     with Store(folder, write=True, create=True) as store:
-        store.set_meta("config", prepared.config.to_data())
         store.set_meta("meta", _facts())
         store.set_meta("notes", prepared.notes)
         store.set_meta("benchmark_version", prepared.benchmark.version)
-        _finish(prepared, store, progress)
+        store.set_meta("config", prepared.config.to_data())  # last: a run that has it can go on
+        asyncio.run(_run(prepared, store, progress))
     return Run(folder)
 
 
@@ -83,8 +90,13 @@ def resume(
     `changes` may raise caps (`evals=120`, `usd=2.0`); everything else stays as it was. A run of a
     user's own benchmark object needs it again.
     """
+    _no_loop()
     with Store(Path(path), write=True) as store:
-        stored = RunConfig.from_data(store.meta("config"))
+        stored = stored_config(store)
+        if benchmark is not None and benchmark.name != stored.benchmark:
+            raise UsageError(
+                f"{path} is a run of benchmark {stored.benchmark!r}, not of {benchmark.name!r}"
+            )
         allowed = ("evals", "usd", "tokens", "calls", "minutes")
         wrong = [key for key in changes if key not in allowed]
         if wrong:
@@ -97,7 +109,7 @@ def resume(
                 f"{stored.benchmark!r}, here is {prepared.benchmark.version}"
             )
         store.set_meta("config", prepared.config.to_data())
-        _finish(prepared, store, progress)
+        asyncio.run(_run(prepared, store, progress))
     return Run(Path(path))
 
 
@@ -128,6 +140,7 @@ class _Prepared:
     def __init__(self, config: RunConfig, benchmark: Benchmark | None) -> None:
         self.benchmark = benchmark or benchmarks[config.benchmark].load()
         self.searcher = searchers[config.searcher]
+        _check_options(self.searcher, config.options)
         self.notes: list[str] = []
         for split in ("dev", "test"):
             check_tasks(config.benchmark, self.benchmark.tasks(split))
@@ -218,13 +231,23 @@ def _facts() -> dict[str, Any]:
     }
 
 
-def _finish(prepared: _Prepared, store: Store, progress: Progress | None) -> None:
+def _no_loop() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(_run(prepared, store, progress))
         return
-    raise UsageError("an event loop is running here already: call optimize from a plain thread")
+    raise UsageError("an event loop is running here already: call this from a plain thread")
+
+
+def _check_options(searcher: SearcherPlugin, given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if name not in searcher.options:
+            raise UnknownName(f"option of searcher {searcher.name!r}", name, searcher.options)
+        default = searcher.options[name]
+        if isinstance(default, int | float) and not isinstance(value, int | float):
+            raise UsageError(
+                f"option {name!r} of searcher {searcher.name!r} is {value!r}; wanted a number"
+            )
 
 
 async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> None:
@@ -252,6 +275,7 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
     baseline = prepared.baseline()
     store.add_design(baseline)
     store.set_meta("baselines", [baseline.hash])
+    store.set_meta("stopped_by", "interrupted")  # until this part of the run has ended
     try:
         watcher.say("start")
         ledger.hold(config.final_share)
@@ -264,12 +288,14 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
         store.set_meta("stopped_by", cut or stopped)
         store.set_meta("meta", {**store.meta("meta"), "finished": _facts()["started"]})
     finally:
-        watcher.remember()
-        await session.aclose()
-        await close_pool()
-        journal.close()
-        if shared is not None:
-            shared.close()
+        try:
+            watcher.remember()
+        finally:  # a full disk must not leave workers behind
+            await session.aclose()
+            await close_pool()
+            journal.close()
+            if shared is not None:
+                shared.close()
     write_configs(Run(store.folder))
     watcher.say("done", store.meta("stopped_by"))
 
@@ -297,7 +323,8 @@ def _warnings(store: Store, config: RunConfig, stopped: str, cut: str) -> list[s
             f"the cap on {stopped} ended the search after {len(evaluations)} of {config.evals} "
             "designs: too few to trust the front"
         )
-    if set(store.meta("front", [])) <= set(store.meta("baselines", [])):
+    front = store.meta("front", [])
+    if front and set(front) <= set(store.meta("baselines", [])):
         notes.append("no design scored above the baseline beyond noise: the front is the baseline")
     if cut:
         notes.append(f"the cap on {cut} cut the final measurement short: intervals are wider")
@@ -333,6 +360,7 @@ class _Watcher:
     def __call__(self, kind: str, evaluation: Evaluation | None) -> None:
         if kind == "told" and evaluation is not None:
             self._told.append(evaluation)
+        if evaluation is not None:
             self.remember()
         self.say(kind)
 

@@ -13,13 +13,21 @@ from paragent.compile import TraceStep
 from paragent.config import RunConfig
 from paragent.design import Design
 from paragent.engine import front_of, measurable
-from paragent.errors import UnknownName, UsageError
+from paragent.errors import StoreError, UnknownName, UsageError
 from paragent.outcome import Evaluation, Split
 from paragent.pareto import score_cost_hypervolume
 from paragent.run_view import Point, Spent, picks
 from paragent.store import Store
 
 PICKS = ("knee", "best", "cheapest")
+
+
+def stored_config(store: Store) -> RunConfig:
+    """What the run was asked. Raises StoreError where it was killed before that was written."""
+    data = store.meta("config")
+    if data is None:
+        raise StoreError(f"{store.folder}: the run was stopped before it began; start a new one")
+    return RunConfig.from_data(data)
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         with Store(path, write=False) as store:
-            self._config = RunConfig.from_data(store.meta("config"))
+            self._config = stored_config(store)
             self.meta: Mapping[str, Any] = store.meta("meta", {})
             self.stopped_by: str = store.meta("stopped_by", "interrupted")
             self.notes: Sequence[str] = store.meta("notes", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import pytest
 import paragent
 from paragent.dev.fake_server import FakeConfig, FakeServer
 from paragent.errors import StoreError, UnknownName, UsageError
+from paragent.events import Event
+from paragent.store import Store
 
 SMALL: dict[str, Any] = {
     "evals": 4,
@@ -183,6 +186,8 @@ def test_misuse_is_told_before_anything_is_written(tmp_path: Path) -> None:
         ({"include": ("direkt",)}, "Did you mean 'direct'"),
         ({"evals": 0}, "evals is 0"),
         ({"usd": 0}, "the cap usd is 0"),
+        ({"options": {"warm": 3}}, "option of searcher 'mcts'.* Did you mean 'warm_up'"),
+        ({"options": {"c": "x"}}, "option 'c' of searcher 'mcts' is 'x'; wanted a number"),
     ):
         with pytest.raises(UsageError, match=words):
             paragent.optimize(out=folder, **settings)
@@ -190,6 +195,64 @@ def test_misuse_is_told_before_anything_is_written(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(UsageError, match="exists already"):
         paragent.optimize(out=folder)
+
+
+def test_a_search_inside_an_event_loop_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    """A notebook's loop cannot be taken over; no empty run is left behind."""
+
+    async def inside() -> None:
+        paragent.optimize(out=tmp_path / "x", **SMALL)
+
+    with pytest.raises(UsageError, match="event loop is running"):
+        asyncio.run(inside())
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_run_killed_before_it_began_is_told(tmp_path: Path) -> None:
+    """Killed between the folder's creation and its first facts: one line, no crash."""
+    Store(tmp_path / "x", write=True, create=True).close()
+    for use in (paragent.open_run, paragent.resume):
+        with pytest.raises(StoreError, match="stopped before it began"):
+            use(tmp_path / "x")
+
+
+def test_resume_refuses_another_benchmark(run: paragent.Run) -> None:
+    """Tasks of two benchmarks must not mix in one store."""
+    other = paragent.ListBenchmark.of("sums", [(f"{i}+1", str(i + 1)) for i in range(20)])
+    with pytest.raises(UsageError, match="a run of benchmark 'pocket', not of 'sums'"):
+        paragent.resume(run.path, benchmark=other)
+
+
+def test_a_resumed_run_is_interrupted_until_it_ends_again(
+    run: paragent.Run, tmp_path: Path
+) -> None:
+    """What stopped the first part says nothing of a second part that dies."""
+    folder = tmp_path / "again"
+    shutil.copytree(run.path, folder)
+    assert paragent.open_run(folder).stopped_by == "evaluations"
+
+    def die(event: Event) -> None:
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        paragent.resume(folder, evals=6, progress=die)
+    assert paragent.open_run(folder).stopped_by == "interrupted"
+
+
+def test_a_run_that_measured_nothing_says_only_that(tmp_path: Path) -> None:
+    """A scorer that always raises: no front, no zero, and no word of a baseline that was beaten."""
+
+    def broken(expected: str, given: str) -> float:
+        raise ZeroDivisionError("scorer")
+
+    bench = paragent.ListBenchmark.of("odd", [(f"{i}+1", str(i)) for i in range(20)], broken)
+    found = paragent.optimize(bench, out=tmp_path / "x", **{**SMALL, "evals": 2})
+    assert found.front() == []
+    assert found.summary()["failures"].keys() == {"scorer"}
+    assert any("nothing could be measured" in note for note in found.notes)
+    assert not any("the front is the baseline" in note for note in found.notes)
 
 
 def test_a_run_without_its_store_is_refused(tmp_path: Path) -> None:
