@@ -170,10 +170,24 @@ class _Prepared:
             self.notes.append(
                 f"no price is known for {', '.join(unknown)}: cost is counted in tokens"
             )
+        elif config.cost == "usd" and all(p and p.usd(10**6, 10**6) == 0 for p in prices):
+            config = replace(config, cost="tokens")
+            self.notes.append(f"{', '.join(models)} cost nothing: cost is counted in tokens")
         dev = len(self.benchmark.tasks("dev"))
         if dev < config.tasks:
             self.notes.append(
                 f"the dev split has {dev} tasks: designs are measured on {dev}, not {config.tasks}"
+            )
+        fresh = max(0, dev - config.tasks)
+        if fresh < config.confirm:
+            self.notes.append(
+                f"{fresh} fresh dev tasks are left to decide the front, not {config.confirm}"
+            )
+        test = len(self.benchmark.tasks("test"))
+        if test < config.test_tasks:
+            self.notes.append(
+                f"the test split has {test} tasks: the front is reported on {test}, "
+                f"not {config.test_tasks}"
             )
         self.config = config
         context = self.benchmark.context

@@ -50,8 +50,11 @@ class RunDesign:
         from paragent.ask import ask_design
         from paragent.benchmark import Benchmark
         from paragent.component import Context
-        from paragent.registry import benchmarks
+        from paragent.registry import benchmarks, components
+        from paragent.runtime.models_file import register_models
 
+        if any(agent.model.name not in components for _, agent in self.design.agents()):
+            register_models()  # those of models.yaml, in a process that only opened the run
         context = Context()
         name = str(self.run.config["benchmark"])
         if name in benchmarks:

@@ -95,5 +95,7 @@ def lines(found: Trace) -> list[str]:
 
 
 def _indented(pad: str, who: str, text: str) -> list[str]:
-    first, *rest = text.splitlines() or [""]
+    # A model's words may hold codes that move a terminal's cursor or colour it.
+    plain = ["".join(c if c.isprintable() else " " for c in one) for one in text.splitlines()]
+    first, *rest = plain or [""]
     return [f"{pad}  {who:<9} {first}", *(f"{pad}  {'':<9} {line}" for line in rest)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -12,17 +13,27 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted import ScriptedModel
 
 import paragent
+from paragent.api import check
+from paragent.benchmark import Task
+from paragent.compile import TraceStep
+from paragent.component import Price
+from paragent.config import RunConfig
 from paragent.dev.fake_server import FakeConfig, FakeServer
-from paragent.errors import StoreError, UnknownName, UsageError
+from paragent.errors import CallFailure, StoreError, UnknownName, UsageError
 from paragent.events import Event
+from paragent.outcome import Pruned
+from paragent.registry import components
+from paragent.runtime.model import Completion
 from paragent.store import Store
+from paragent.trace import Trace, lines
 
 SMALL: dict[str, Any] = {
     "evals": 4,
@@ -241,6 +252,33 @@ def test_a_resumed_run_is_interrupted_until_it_ends_again(
     assert paragent.open_run(folder).stopped_by == "interrupted"
 
 
+def test_a_small_benchmark_and_free_models_are_told(
+    tmp_path: Path, scripted: Callable[..., ScriptedModel]
+) -> None:
+    """Fewer tasks than asked in each part, and a price of nothing, which is no second objective."""
+    scripted(lambda request: "1", price=Price(0.0, 0.0))
+    bench = paragent.ListBenchmark.of("few", [(f"{i}+1", str(i)) for i in range(20)])
+    dev, test = len(bench.tasks("dev")), len(bench.tasks("test"))
+    plan = check(RunConfig("few", models=("scripted",), tasks=dev - 1), bench)
+    assert plan.config.cost == "tokens"
+    assert plan.notes == (
+        "scripted cost nothing: cost is counted in tokens",
+        "1 fresh dev tasks are left to decide the front, not 150",
+        f"the test split has {test} tasks: the front is reported on {test}, not 400",
+    )
+
+
+def test_a_trace_moves_no_cursor(run: paragent.Run) -> None:
+    """What a model said is shown without control characters, in lines of its own."""
+    said = Completion("one\x1b[2Jtwo\nthree", 1, 1, 0.1)
+    step = TraceStep("", "m", (), said)
+    task = Task("t", "q", "a")
+    shown = "\n".join(lines(Trace(run.best().design, task, [step], Pruned("test"))))
+    assert "\x1b" not in shown
+    assert "one [2Jtwo" in shown
+    assert any(line.strip() == "three" for line in shown.splitlines())
+
+
 def test_a_run_that_measured_nothing_says_only_that(tmp_path: Path) -> None:
     """A scorer that always raises: no front, no zero, and no word of a baseline that was beaten."""
 
@@ -302,8 +340,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServ
     yield found[0]
     stop.set()
     thread.join()
-    from paragent.registry import components
-
     components.unregister("here")
 
 
@@ -326,6 +362,10 @@ def test_a_search_on_an_endpoint_pays_once_and_hides_the_key(
     for file in run.path.rglob("*"):
         if file.is_file():
             assert b"sk-planted-secret" not in file.read_bytes(), file
+    components.unregister("here")  # as in a process that did not search
+    with contextlib.suppress(CallFailure):  # the server fails now and then
+        paragent.open_run(run.path).pick(run.evaluations[0].design.hash).ask("What is 3+3?")
+    assert "here" in components
 
 
 def test_a_cap_in_dollars_holds_and_what_was_measured_is_kept(
@@ -336,7 +376,7 @@ def test_a_cap_in_dollars_holds_and_what_was_measured_is_kept(
     run = paragent.optimize(benchmark, out=tmp_path / "run", usd=0.002, **ENDPOINT)
     assert run.stopped_by == "usd"
     assert run.spent.usd is not None and run.spent.usd <= 0.002
-    assert run.notes
+    assert any("the cap on usd" in note for note in run.notes)
 
 
 def test_a_missing_key_is_told_by_its_name(
