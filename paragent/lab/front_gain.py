@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ REASONING = (
 )
 
 
-def single_agents() -> list[Design]:
-    """Every shipped model with every plain reasoning, with and without notes and calculator."""
+def single_agents(models: Sequence[str]) -> list[Design]:
+    """Every model with every plain reasoning, with and without notes and calculator."""
     return [
         Design(
             Agent(
@@ -42,7 +43,7 @@ def single_agents() -> list[Design]:
                 tools=(Part("calculator"),) if tools else (),
             )
         )
-        for model in catalog()
+        for model in models
         for reasoning in REASONING
         for notes in (False, True)
         for tools in ((False,) if reasoning.name == "direct" else (False, True))
@@ -65,6 +66,7 @@ def compare(one: Evaluation, other: Evaluation) -> dict[str, Any]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
+    parser.add_argument("--models", help="names, comma-separated (default: all that are shipped)")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evals", type=int, default=60)
     parser.add_argument("--searcher", default="mcts")
@@ -76,16 +78,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Measure and print."""
     benchmark = PocketBenchmark()
-    singles = measure(benchmark, single_agents(), "dev", args.dev_tasks)
+    models = tuple(args.models.split(",")) if args.models else tuple(catalog())
+    singles = measure(benchmark, single_agents(models), "dev", args.dev_tasks)
     best_single = max(singles, key=lambda e: e.score or 0.0).design
     (single,) = measure(benchmark, [best_single], "test", args.test_tasks)
-    print(f"best single agent: {best_single.label} {single.score:.3f}", file=sys.stderr)
+    print(f"best single agent: {best_single.label} {single.score:.3f}", file=sys.stderr, flush=True)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(args.seeds):
             run = optimize(
                 "pocket",
                 searcher=args.searcher,
+                models=models,
                 evals=args.evals,
                 test_tasks=args.test_tasks,
                 seed=seed,

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from paragent.benchmarks.pocket import PocketBenchmark
@@ -58,6 +59,19 @@ def hand_made(models: Sequence[str]) -> dict[str, Design]:
         everyone = tuple(agent(m) for m in models)
         nodes["vote of all models"] = Team(Part.of("vote", rule="plurality"), everyone)
         nodes["most confident of all models"] = Team(Part.of("vote", rule="confident"), everyone)
+    if len(small) > 1:
+        cheap = tuple(agent(m) for m in small)
+        nodes["vote of the small models"] = Team(Part.of("vote", rule="plurality"), cheap)
+        nodes["most confident of the small models"] = Team(Part.of("vote", rule="confident"), cheap)
+    if {"pocket-s-math", "pocket-s-text"} <= set(models):
+        nodes["orchestrated specialists"] = Team(
+            Part("orchestrator"),
+            (
+                replace(agent("pocket-s-math"), role="arithmetic+units+schedule"),
+                replace(agent("pocket-s-text"), role="facts+lists"),
+            ),
+            lead=Agent(Part("pocket-s-math"), DIRECT),
+        )
     if {"pocket-s", "pocket-m"} <= set(models):
         pair = (agent("pocket-s"), agent("pocket-m"))
         for threshold in (0.9, 0.97, 0.99):
@@ -75,7 +89,6 @@ def gates(found: Mapping[str, Evaluation], models: Sequence[str]) -> list[dict[s
     def best(names: Sequence[str]) -> str:
         return max(names, key=lambda n: found[n].score or 0.0)
 
-    singles = [f"{m} calculator" for m in models]
     wanted = [
         ("step by step above direct", f"{small} steps", f"{small} direct", 0.30),
         ("calculator", f"{small} calculator", f"{small} steps", 0.0),
@@ -86,9 +99,24 @@ def gates(found: Mapping[str, Evaluation], models: Sequence[str]) -> list[dict[s
         cascades = [n for n in found if n.startswith("cascade")]
         if cascades:
             wanted.append(("confidence cascade", best(cascades), f"{small} calculator", 0.0))
-    if "vote of all models" in found:
-        votes = ["vote of all models", "most confident of all models"]
-        wanted.append(("mixed models above the best single", best(votes), best(singles), 0.0))
+    for size, members in (("small", [m for m in models if m != "pocket-m"]), ("all", models)):
+        name = f"vote of {'the small' if size == 'small' else 'all'} models"
+        if name in found:
+            votes = [name, name.replace("vote", "most confident")]
+            alone = best([f"{m} calculator" for m in members])
+            wanted.append(
+                (f"mixed models ({size}) above the best of them", best(votes), alone, 0.0)
+            )
+    if "orchestrated specialists" in found:
+        alone = best([f"{m} calculator" for m in models if m != "pocket-m"])
+        wanted.append(
+            (
+                "specialists under a lead above the best of them",
+                "orchestrated specialists",
+                alone,
+                0,
+            )
+        )
     rows: list[dict[str, Any]] = []
     for name, better, worse, margin in wanted:
         pair = paired_difference(found[better].scores, found[worse].scores)
