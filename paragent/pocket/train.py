@@ -42,7 +42,7 @@ _WARMUP_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one shipped model is trained; ``minutes`` are wall-clock on one quiet core."""
+    """How one shipped model was trained; ``minutes`` of wall-clock time on one, shared, core."""
 
     width: int
     layers: int
