@@ -11,6 +11,10 @@ from paragent.errors import UsageError, nearest
 from paragent.outcome import CostName
 
 
+#: A level more about doubles the size of a random tree: beyond this, drawing one takes seconds.
+MAX_DEPTH = 5
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """The request. `None` for a cap means no cap.
@@ -52,6 +56,8 @@ class RunConfig:
             _number(name, getattr(self, name), low=1, whole=True)
         for name in ("confirm", "seed"):
             _number(name, getattr(self, name), low=0, whole=True)
+        if self.max_depth > MAX_DEPTH:
+            raise UsageError(f"max_depth is {self.max_depth}; wanted at most {MAX_DEPTH}")
         for name in ("usd", "minutes"):
             _cap(name, getattr(self, name))
         for name in ("tokens", "calls"):

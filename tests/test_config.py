@@ -30,6 +30,7 @@ def test_round_trip() -> None:
         ({"failure_limit": 2}, "failure_limit is 2"),
         ({"failure_limit": "a"}, "failure_limit is 'a'; wanted a number"),
         ({"final_share": float("nan")}, "final_share is nan"),
+        ({"max_depth": 50}, "max_depth is 50; wanted at most 5"),
         ({"models": "pocket-s"}, "models is 'pocket-s'; wanted a list of names"),
         ({"exclude": [3]}, "exclude is (3,); wanted a list of names"),
         ({"options": 3}, "options is 3; wanted names with values"),
