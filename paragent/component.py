@@ -225,6 +225,9 @@ async def together(jobs: Sequence[Awaitable[T]]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for job in jobs:
+            if asyncio.iscoroutine(job):
+                job.close()  # one that was cancelled before it began would be warned of
         raise
     if done:
         chain_clock.set(max(clock for _, clock in done))

@@ -10,7 +10,6 @@ from typing import Any, get_args
 from paragent.errors import UsageError, nearest
 from paragent.outcome import CostName
 
-
 #: A level more about doubles the size of a random tree: beyond this, drawing one takes seconds.
 MAX_DEPTH = 5
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Callable, Iterator
 
 import pytest
 from scripted import ScriptedModel, task_run
 
 from paragent.compile import compile_design
-from paragent.component import Answer, Context, Example, final_answer
+from paragent.component import Answer, Context, Example, final_answer, together
 from paragent.design import Agent, Design, Node, Part, Team
 from paragent.errors import CallFailure, InvalidDesign
 from paragent.runtime.model import Completion, Request
@@ -275,6 +277,25 @@ def test_native_tool_calls_are_answered_and_errors_are_told_to_the_model(scripte
     assert answer(agent(reasoning=Part("chain_of_thought"), tools=(Part("calculator"),))).text
     assert model.seen[1].messages[-1].content == "error: division by zero"
     assert model.seen[1].messages[-1].tool_call_id == "c1"
+
+
+def test_steps_cancelled_before_they_began_are_closed() -> None:
+    """Ctrl-C between the start of two steps and their first move leaves no warning behind."""
+
+    async def step() -> None:
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        job = asyncio.ensure_future(together([step(), step()]))
+        await asyncio.sleep(0)
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        asyncio.run(main())
+        gc.collect()
+    assert [str(w.message) for w in said] == []
 
 
 def test_more_calls_than_declared_stop_the_component(scripted: Make) -> None:
