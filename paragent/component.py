@@ -19,6 +19,7 @@ no randomness of its own (`sample` numbers give different draws of a model).
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -224,10 +225,10 @@ async def together(jobs: Sequence[Awaitable[T]]) -> list[T]:
     except BaseException:
         for task in tasks:
             task.cancel()
+        for job in jobs:  # one that has not begun never will, and Python would warn of it
+            if inspect.iscoroutine(job) and inspect.getcoroutinestate(job) == inspect.CORO_CREATED:
+                job.close()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for job in jobs:
-            if asyncio.iscoroutine(job):
-                job.close()  # one that was cancelled before it began would be warned of
         raise
     if done:
         chain_clock.set(max(clock for _, clock in done))

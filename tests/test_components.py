@@ -279,7 +279,8 @@ def test_native_tool_calls_are_answered_and_errors_are_told_to_the_model(scripte
     assert model.seen[1].messages[-1].tool_call_id == "c1"
 
 
-def test_steps_cancelled_before_they_began_are_closed() -> None:
+@pytest.mark.parametrize("cancels", [1, 2])
+def test_steps_cancelled_before_they_began_are_closed(cancels: int) -> None:
     """Ctrl-C between the start of two steps and their first move leaves no warning behind."""
 
     async def step() -> None:
@@ -288,7 +289,9 @@ def test_steps_cancelled_before_they_began_are_closed() -> None:
     async def main() -> None:
         job = asyncio.ensure_future(together([step(), step()]))
         await asyncio.sleep(0)
-        job.cancel()
+        for _ in range(cancels):
+            job.cancel()
+            await asyncio.sleep(0)
         await asyncio.gather(job, return_exceptions=True)
 
     with warnings.catch_warnings(record=True) as said:
