@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -87,6 +86,8 @@ def _benchmarks(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _models(args: argparse.Namespace) -> list[dict[str, Any]]:
+    import asyncio
+
     from paragent.registry import components
     from paragent.runtime.models_file import all_models
 
@@ -115,6 +116,8 @@ def _models(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 async def _reachable(specs: Mapping[str, ModelSpec]) -> dict[str, str]:
     """Yes, no, or which key is not set (such an endpoint is not contacted), by model."""
+    import asyncio
+
     from paragent.runtime.models_file import variables
 
     asked: dict[tuple[str, tuple[str, ...]], asyncio.Task[bool | None]] = {}
