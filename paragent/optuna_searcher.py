@@ -47,6 +47,7 @@ class OptunaSearcher:
             optuna.logging.set_verbosity(before)
         self._open: dict[str, optuna.trial.Trial] = {}
         self._known: set[str] = set()
+        self._cheapest = 0.0  # lowest log10 cost told; a free design stands one decade below it
 
     def ask(self, n: int) -> Sequence[Proposal]:
         """Up to `n` legal designs that are new."""
@@ -100,7 +101,10 @@ class OptunaSearcher:
         if score is None or cost is None:
             self._study.tell(trial, state=TrialState.FAIL)
         else:
-            self._study.tell(trial, [score, math.log10(max(cost, 1e-12))])
+            if cost > 0:
+                self._cheapest = min(self._cheapest, math.log10(cost))
+            log_cost = math.log10(cost) if cost > 0 else self._cheapest - 1
+            self._study.tell(trial, [score, log_cost])
 
 
 def _name(decision: Decision) -> str:

@@ -30,6 +30,8 @@ from paragent.value import LinearValue, generator
 #: Standard errors of one observation that the value model assumes: a score of about fifty 0/1
 #: tasks, and a log10 cost, which is nearly exact.
 SCORE_NOISE, LOG_COST_NOISE = 0.07, 0.05
+#: log10 cost of a free design where no other is known.
+FREE = -7.0
 #: Tries to find a design that was not asked for before; then a random one; then exhausted.
 TRIES = 60
 RANDOM_TRIES = 500
@@ -214,6 +216,11 @@ class Mcts:
             self._rows[design.hash] = self._space.features(design)
         return self._rows[design.hash]
 
+    def _cheapest(self) -> float:
+        """The lowest log cost told so far; a free design stands one decade below it, since its own
+        would stretch the axis without end."""
+        return min((log_cost for _, _, log_cost in self._points.values()), default=FREE + 1)
+
     def tell(self, evaluation: Evaluation) -> None:
         """A measured evaluation counts along its path; one without score or cost only as asked."""
         key = evaluation.design.hash
@@ -221,7 +228,7 @@ class Mcts:
         score, cost = evaluation.score, evaluation.cost(self._cost)
         if score is None or cost is None:
             return
-        log_cost = math.log10(max(cost, 1e-12))
+        log_cost = math.log10(cost) if cost > 0 else self._cheapest() - 1
         self._points[key] = (evaluation.design, score, log_cost)
         path = self._paths.get(key)
         if path is None:

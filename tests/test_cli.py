@@ -166,7 +166,7 @@ def test_search_json_is_one_object(here: Path, capsys: pytest.CaptureFixture[str
     assert not (here / "r" / "report").exists()
     assert found["evaluations"] == 4
     assert {"run", "seed", "failed", "stopped_by", "spent", "hypervolume", "baseline"} <= set(found)
-    assert set(found["spent"]) == {"usd", "tokens", "calls", "seconds", "by_purpose"}
+    assert set(found["spent"]) >= {"usd", "tokens", "calls", "seconds", "by_purpose"}
     for point in found["front"]:
         assert {"design", "label", "dev", "test", "usd_per_1k", "tokens", "config"} <= set(point)
         assert set(point["test"]) == {"score", "low", "high", "n"}
@@ -251,6 +251,8 @@ def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A test run in the background of a shell ignores Ctrl-C, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -269,7 +271,7 @@ def test_ctrl_c_keeps_everything(here: Path, capsys: pytest.CaptureFixture[str])
     assert "Go on with: paragent resume r" in err
     assert "Traceback" not in err
     done = said(capsys, "resume", "r", "--evals", "4", "--no-report")
-    assert done["evaluations"] == 4
+    assert done["evaluations"] >= 4, "what was measured before Ctrl-C stays, be it more"
     assert done["front"]
 
 
