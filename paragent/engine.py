@@ -173,11 +173,23 @@ def measurable(evaluation: Evaluation, config: RunConfig) -> bool:
 
 
 def front_of(evaluations: Sequence[Evaluation], config: RunConfig) -> list[Evaluation]:
-    """The non-dominated measurable evaluations (score up, cost down), cheapest first."""
+    """The non-dominated measurable evaluations (score up, cost down), cheapest first.
+
+    Of designs that tie exactly in both, the one with the fewest agents stands for all: a cascade
+    whose later members were never asked is its first member with idle company.
+    """
     able = [e for e in evaluations if measurable(e, config)]
     points = [(e.score, e.cost(config.cost)) for e in able]
-    chosen = [able[i] for i in pareto_front([(s, c) for s, c in points if s is not None])]
-    return sorted(chosen, key=lambda e: (e.cost(config.cost) or 0.0, -(e.score or 0.0)))
+    simplest: dict[tuple[float | None, float | None], Evaluation] = {}
+    for i in pareto_front([(s, c) for s, c in points if s is not None]):
+        known = simplest.setdefault(points[i], able[i])
+        if _size(able[i].design) < _size(known.design):
+            simplest[points[i]] = able[i]
+    return sorted(simplest.values(), key=lambda e: (e.cost(config.cost) or 0.0, -(e.score or 0.0)))
+
+
+def _size(design: Design) -> tuple[int, str]:
+    return sum(1 for _ in design.agents()), design.hash
 
 
 def finalists(evaluations: Sequence[Evaluation], config: RunConfig) -> list[Design]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from scripted import ScriptedModel
 from paragent.benchmark import ListBenchmark
 from paragent.component import Component
 from paragent.config import RunConfig
-from paragent.design import Agent, Design, Part
+from paragent.design import Agent, Design, Part, Team
 from paragent.engine import Engine, above, finalists, front_of
 from paragent.executor import LocalExecutor
 from paragent.outcome import Evaluation, Failed, Measured, Usage
@@ -253,6 +253,13 @@ def test_front_leaves_out_what_is_dominated_or_not_measurable() -> None:
         config,
     )
     assert [e.design for e in found] == DESIGNS[:2]
+
+
+def test_of_exact_ties_the_simplest_stands_for_all() -> None:
+    """A team that scores and costs just what its one member does is left out."""
+    team = Design(Team(Part("vote"), (Agent(Part("scripted")), Agent(Part("scripted")))))
+    twin = replace(evaluation(0, 10, 1.0), design=team)
+    assert [e.design for e in front_of([twin, evaluation(0, 10, 1.0)], RunConfig())] == DESIGNS[:1]
 
 
 def test_finalists_peel_front_after_front() -> None:
