@@ -6,10 +6,11 @@ Examples are dev tasks that the search does not measure on. No model calls. Requ
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from paragent.component import Component, Context, Example
+from paragent.component import Chat, Component, Context, Example, Memory
 
 
 @lru_cache(maxsize=8)
@@ -32,23 +33,25 @@ def nearest_examples(examples: tuple[Example, ...], question: str, k: int) -> tu
     return tuple(examples[i] for i in reversed(order[:k]))
 
 
-def build(k: int) -> object:
+@dataclass(frozen=True)
+class FewShot(Memory):
     """A memory that shows `k` solved examples."""
 
-    async def recall(context: Context, question: str) -> str:
-        found = nearest_examples(context.examples, question, k)
+    k: int
+
+    async def recall(self, chat: Chat, context: Context, question: str) -> str:
+        """The examples nearest to the question, the nearest last."""
+        found = nearest_examples(context.examples, question, self.k)
         if not found:
             return ""
         return "Examples:\n" + "\n".join(f"Q: {e.question}\nA: {e.answer}" for e in found)
-
-    return recall
 
 
 FEW_SHOT = Component(
     name="few_shot",
     kind="memory",
     summary="puts solved examples near the question before it",
-    build=build,
+    build=FewShot,
     params={"k": (1, 3)},
     calls=lambda params, inner: 0,
     requires=("examples",),

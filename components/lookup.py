@@ -7,10 +7,11 @@ No model calls. Requires "notes": a benchmark that has some.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from paragent.component import Component, Context
+from paragent.component import Chat, Component, Context, Memory
 
 MIN_SIMILARITY = 0.15
 
@@ -38,21 +39,23 @@ def nearest_notes(notes: tuple[str, ...], question: str, k: int) -> tuple[str, .
     return tuple(notes[i] for i in order[:k] if similarity[i] > MIN_SIMILARITY)
 
 
-def build(k: int) -> object:
+@dataclass(frozen=True)
+class Lookup(Memory):
     """A memory that recalls at most `k` notes."""
 
-    async def recall(context: Context, question: str) -> str:
-        found = nearest_notes(context.notes, question, k)
-        return "Notes:\n" + "\n".join(found) if found else ""
+    k: int
 
-    return recall
+    async def recall(self, chat: Chat, context: Context, question: str) -> str:
+        """The notes that bear on the question."""
+        found = nearest_notes(context.notes, question, self.k)
+        return "Notes:\n" + "\n".join(found) if found else ""
 
 
 LOOKUP = Component(
     name="lookup",
     kind="memory",
     summary="puts the notes that bear on the question before it",
-    build=build,
+    build=Lookup,
     params={"k": (4, 8)},
     calls=lambda params, inner: 0,
     requires=("notes",),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paragent.compile import TaskRun, TraceStep, compile_design
+from paragent.chat import TaskRun, TraceStep
+from paragent.compile import compile_design
 from paragent.component import Answer, Context, together
 from paragent.design import Design
 from paragent.runtime.model import Completion, LanguageModel, Request

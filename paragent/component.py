@@ -7,7 +7,7 @@ finds it. `build(**params)` returns the working part, whose shape depends on the
     reasoning  -> async (chat, question) -> Answer
     planning   -> async (chat, question, solve) -> Answer    `solve` is the agent's reasoning
     guard      -> async (chat, question, solve) -> Answer    `solve` is planning over reasoning
-    memory     -> async (context, question) -> str           a block put before the question
+    memory     -> Memory
     tool       -> Tool
     topology   -> async (team, question) -> Answer
 
@@ -66,7 +66,8 @@ class Component:
     `params` maps a parameter to its legal values, the first being the default. `calls(params,
     inner)` is the worst-case number of model calls of one run, where `inner` holds the bounds of
     what the part wraps: nothing for reasoning, [reasoning] for planning, [planned] for a guard,
-    [lead?, *members] for a topology. `requires`/`provides` are tags checked inside one agent (or
+    [lead?, *members] for a topology, [the agent's whole work] for a memory (whose own calls come on
+    top of those). `requires`/`provides` are tags checked inside one agent (or
     one team): a tool may require "steps", which chain of thought provides.
     `members` is the legal (lowest, highest) number of members of a topology, `lead` whether it
     has a lead agent. `paper` is the source with its section; bump `version` whenever the same
@@ -137,15 +138,17 @@ class Context:
 class Tool:
     """A function a model may call.
 
-    `call` takes the arguments as one text and returns the result as text; what it raises becomes
-    an error the model sees. `instruction` is the clause put into the system text for models that
-    use tools by writing, `pattern` what they write: `<<…>>`. `schema` is the JSON schema of the
-    arguments for models with native tool calling; their arguments are joined by `argument`.
+    `call` takes the arguments as one text and returns the result as text, at once or awaitable;
+    what it raises becomes an error the model sees. `instruction` is the clause put into the system
+    text for models that use tools by writing: they write `<<argument>>`, or `<<name: argument>>`
+    where the agent has several tools. `schema` is the JSON schema of the arguments for models with
+    native tool calling; `call` gets the one called `argument`, or all of them as one JSON text
+    where `argument` is empty.
     """
 
     name: str
     description: str
-    call: Callable[[str], str]
+    call: Callable[[str], str | Awaitable[str]]
     instruction: str
     native_instruction: str
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -164,8 +167,15 @@ class Chat(Protocol):
     """An agent's line to its own model; role, memory and tools are added on the way."""
 
     @property
-    def has_tools(self) -> bool:
-        """Whether the agent has tools (an instruction with `{tools}` then names them)."""
+    def tools(self) -> tuple[Tool, ...]:
+        """The agent's tools (an instruction with `{tools}` names them)."""
+
+    async def use(self, tool: str, argument: str) -> str:
+        """The result of one of the agent's tools; an unknown name or what the tool raises gives a
+        text that begins with "error:". For reasoning that reads actions from the model's text."""
+
+    async def fold(self, steps: Sequence[str]) -> Sequence[str]:
+        """What the agent's memory keeps of the steps so far, for reasoning that goes by steps."""
 
     async def ask(
         self,
@@ -188,6 +198,35 @@ class Chat(Protocol):
 
 
 Solve = Callable[[str], Awaitable[Answer]]
+
+
+class Memory:
+    """What an agent remembers. Override one method or both; these are the ways of no memory.
+
+    Both get the agent's chat, for memories that need the model (asked with `memory=False`).
+    """
+
+    async def recall(self, chat: Chat, context: Context, question: str) -> str:
+        """A block that is put before the question, or ""; asked once per task and agent."""
+        return ""
+
+    async def fold(self, chat: Chat, steps: Sequence[str]) -> Sequence[str]:
+        """What is kept of the steps so far (thoughts, actions, observations), in order."""
+        return steps
+
+
+def tool_of(tools: Sequence[Tool], name: str) -> Tool | None:
+    """The tool of that name, or None."""
+    return next((tool for tool in tools if tool.name == name), None)
+
+
+async def run_tool(tool: Tool, argument: str) -> str:
+    """The tool's result; what it raises is an error the model reads, never a crash."""
+    try:
+        result = tool.call(argument)
+        return result if isinstance(result, str) else await result
+    except Exception as error:  # a tool is the user's own code
+        return f"error: {error}"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from paragent.benchmark import Benchmark, Task, valid_score
-from paragent.compile import Caller, System, TaskRun, TraceStep
+from paragent.chat import Caller, TaskRun, TraceStep
+from paragent.compile import System
 from paragent.errors import CallFailure, CapReached
 from paragent.outcome import Failed, Measured, Outcome, Purpose
 

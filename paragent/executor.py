@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from paragent.benchmark import Benchmark
-from paragent.compile import Caller, System, compile_design
+from paragent.chat import Caller
+from paragent.compile import System, compile_design
 from paragent.design import Design
 from paragent.errors import InvalidDesign
 from paragent.evaluate import evaluate_task

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paragent import __version__
-from paragent.compile import DEFAULT_MAX_TOKENS, MAX_TOOL_TURNS, stable_seed
+from paragent.chat import DEFAULT_MAX_TOKENS, MAX_TOOL_TURNS, stable_seed
 from paragent.component import ANSWER_MARK, Answer, Tool, final_answer
 from paragent.design import Agent, Design, Node, Part, Team
 from paragent.errors import UnknownName

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from paragent.compile import TraceStep
+from paragent.chat import TraceStep
 from paragent.config import RunConfig
 from paragent.design import Design
 from paragent.engine import front_of, measurable

@@ -534,7 +534,7 @@ def call_bound(node: Node) -> int:
     """Declared worst-case model calls of one task (without turns of tool use)."""
     if isinstance(node, Team):
         topology = component_of("topology", node.topology.name)
-        inner = [1] if node.lead is not None else []
+        inner = [_with_memory(node.lead, 1)] if node.lead is not None else []
         inner += [call_bound(m) for m in node.members]
         return topology.calls({**topology.defaults, **dict(node.topology.params)}, inner)
     bound = 0
@@ -544,7 +544,14 @@ def call_bound(node: Node) -> int:
             component = component_of(slot, part.name)
             inner = [bound] if slot != "reasoning" else []
             bound = component.calls({**component.defaults, **dict(part.params)}, inner)
-    return bound
+    return _with_memory(node, bound)
+
+
+def _with_memory(agent: Agent, bound: int) -> int:
+    if agent.memory is None:
+        return bound
+    memory = component_of("memory", agent.memory.name)
+    return bound + memory.calls({**memory.defaults, **dict(agent.memory.params)}, [bound])
 
 
 def _name(component: Component) -> str:

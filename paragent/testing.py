@@ -19,17 +19,19 @@ import sys
 from collections.abc import Sequence
 
 from paragent.benchmark import Benchmark
-from paragent.compile import stable_seed
+from paragent.chat import stable_seed
 from paragent.component import (
     Answer,
     Component,
     Context,
     Example,
     Member,
+    Memory,
     Reply,
     TeamView,
     Tool,
     final_answer,
+    run_tool,
 )
 from paragent.design import Design
 from paragent.outcome import Evaluation, Failed, Measured, Outcome, Usage
@@ -165,7 +167,15 @@ class ScriptedChat:
 
     def __init__(self, text: str) -> None:
         self.text, self.asked = text, 0
-        self.has_tools = False
+        self.tools: tuple[Tool, ...] = ()
+
+    async def use(self, tool: str, argument: str) -> str:
+        """No tools."""
+        return "error: there are no tools"
+
+    async def fold(self, steps: Sequence[str]) -> Sequence[str]:
+        """Everything is kept."""
+        return steps
 
     async def ask(
         self,
@@ -224,13 +234,12 @@ class ComponentConformance:
         part = c.build(**params)
         if c.kind == "tool":
             assert isinstance(part, Tool)
-            try:
-                return str(part.call(text)), 0, 0
-            except Exception as error:  # a tool may refuse: the model is told
-                return str(error), 0, 0
+            return asyncio.run(run_tool(part, text)), 0, 0
         if c.kind == "memory":
             context = Context(notes=("one note", "two notes"), examples=(Example("q", "a"),))
-            return asyncio.run(part(context, text)), 0, 0
+            bound = 8 + c.calls(params, [8])  # type: ignore[arg-type]
+            block = asyncio.run(self.remember(part, chat, context, text))
+            return block, chat.asked, bound
 
         async def inner(question: str) -> Answer:
             reply = await chat.ask("x", question)
@@ -250,6 +259,17 @@ class ComponentConformance:
         assert isinstance(answer, Answer)
         assert answer.confidence is None or 0 <= answer.confidence <= 1
         return answer.text, chat.asked, bound
+
+    async def remember(
+        self, memory: Memory, chat: ScriptedChat, context: Context, text: str
+    ) -> str:
+        """An agent's work of eight asks: one recall, and a fold of the steps after each."""
+        block = await memory.recall(chat, context, text)
+        steps: list[str] = []
+        for _ in range(8):
+            steps.append((await chat.ask("x", "question")).text)
+            steps = list(await memory.fold(chat, steps))
+        return "\n".join([block, *steps])
 
 
 class BenchmarkConformance:

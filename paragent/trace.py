@@ -11,7 +11,8 @@ import asyncio
 from dataclasses import dataclass
 
 from paragent.benchmark import Benchmark, Task
-from paragent.compile import TraceStep, compile_design
+from paragent.chat import TraceStep
+from paragent.compile import compile_design
 from paragent.design import Design
 from paragent.errors import CallFailure, UnknownName
 from paragent.evaluate import evaluate_task

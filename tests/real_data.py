@@ -1,4 +1,4 @@
-"""Where the real data sets lie that some tests measure against. They are not part of the project."""
+"""Where the real data sets lie that some tests measure against; they are no part of the project."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from paragent.compile import TaskRun, TraceStep
+from paragent.chat import TaskRun, TraceStep
 from paragent.component import Component, Context, Price
 from paragent.outcome import Purpose
 from paragent.runtime.model import Completion, LanguageModel, Request

@@ -23,7 +23,7 @@ from scripted import ScriptedModel
 import paragent
 from paragent.api import check
 from paragent.benchmark import Task
-from paragent.compile import TraceStep
+from paragent.chat import TraceStep
 from paragent.component import Price
 from paragent.config import RunConfig
 from paragent.dev.fake_server import FakeConfig, FakeServer

@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _answer(args: argparse.Namespace, design: Any, question: str, context: Any) -> dict[str, Any]:
     from paragent.ask import ask_design
-    from paragent.compile import TraceStep
+    from paragent.chat import TraceStep
 
     trace: list[TraceStep] = []
     answer = asyncio.run(ask_design(design, question, context, seed=args.seed, trace=trace))
