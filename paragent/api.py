@@ -6,14 +6,14 @@ import asyncio
 import platform
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from paragent import __version__
-from paragent.benchmark import Benchmark, check_tasks
+from paragent.benchmark import Benchmark, Closes, Judged, check_tasks, tasks_digest
 from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
 from paragent.engine import Engine, front_of, measurable
@@ -76,6 +76,7 @@ def optimize(
         store.set_meta("meta", _facts())
         store.set_meta("notes", prepared.notes)
         store.set_meta("benchmark_version", prepared.benchmark.version)
+        store.set_meta("benchmark_tasks", tasks_digest(prepared.benchmark))
         store.set_meta("config", prepared.config.to_data())  # last: a run that has it can go on
         asyncio.run(_run(prepared, store, progress))
     return Run(folder)
@@ -107,6 +108,13 @@ def resume(
             raise StoreError(
                 f"{path}: the run was measured with version {version} of benchmark "
                 f"{stored.benchmark!r}, here is {prepared.benchmark.version}"
+            )
+        stored_tasks = store.meta("benchmark_tasks")  # None: a run of an older version
+        if stored_tasks not in (None, tasks_digest(prepared.benchmark)):
+            raise StoreError(
+                f"{path}: the tasks of benchmark {stored.benchmark!r} are not those that the run "
+                "was measured on (a question, an answer or a scorer's choice has changed since); "
+                "bring the data back, or start a new run"
             )
         store.set_meta("config", prepared.config.to_data())
         asyncio.run(_run(prepared, store, progress))
@@ -151,10 +159,16 @@ class _Prepared:
             register_models()  # those of models.yaml
         for model in models:
             component_of("model", model, "models")
-        specs = all_models() if config.models else {}
-        require_keys([specs[name] for name in models if name in specs])
-        self.remote = any(name in specs for name in models)
+        helpers = self.benchmark.models if isinstance(self.benchmark, Judged) else ()
+        if any(name not in components for name in helpers):
+            register_models()
+        for name in helpers:
+            component_of("model", name, "judge")
+        specs = all_models() if config.models or helpers else {}
+        require_keys([specs[name] for name in (*models, *helpers) if name in specs])
+        self.remote = any(name in specs for name in (*models, *helpers))
         self.models = tuple(models)
+        self._check_helpers(helpers, config)
         prices = [component_of("model", m).price for m in models]
         unknown = [
             m
@@ -209,6 +223,17 @@ class _Prepared:
             skills=context.skills,
         )
         self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
+
+    def _check_helpers(self, helpers: Sequence[str], config: RunConfig) -> None:
+        """A judge spends under the same caps; one that answers and judges is told of."""
+        for name in helpers:
+            price = component_of("model", name).price
+            if config.usd is not None and (price is None or price.usd(1, 1) is None):
+                raise UsageError(
+                    f"a cap in dollars needs every price; unknown for the judge: {name}"
+                )
+            if name in self.models:
+                self.notes.append(f"{name} judges answers that it may have given itself")
 
     def baseline(self) -> Design:
         """The cheapest model (by price of input and output) answering directly."""
@@ -305,6 +330,8 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
         try:
             watcher.remember()
         finally:  # a full disk must not leave workers behind
+            if isinstance(prepared.benchmark, Closes):
+                await prepared.benchmark.aclose()
             await session.aclose()
             await close_pool()
             journal.close()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from paragent.benchmark import Benchmark, Task, valid_score
-from paragent.chat import Caller, TaskRun, TraceStep
+import inspect
+from dataclasses import dataclass
+
+from paragent.benchmark import Benchmark, Judged, ReadsAll, Task, valid_score
+from paragent.chat import Caller, TaskRun, TraceStep, stable_seed
 from paragent.compile import System
+from paragent.component import Reply
 from paragent.errors import CallFailure, CapReached
 from paragent.outcome import Failed, Measured, Outcome, Purpose
+from paragent.registry import component_of
+from paragent.runtime.model import LanguageModel, Message, Request
 
 
 async def evaluate_task(
@@ -34,8 +40,57 @@ async def evaluate_task(
         return Failed(failure.kind, failure.why, run.usage)
     except Exception as error:  # a component is a plug-in: its error is this design's failure
         return Failed("component", f"{type(error).__name__}: {error}", run.usage)
+    whole = isinstance(benchmark, ReadsAll) and benchmark.reads_all
+    text = (answer.full or answer.text) if whole else answer.text
     try:
-        score = valid_score(benchmark.score(task, answer.text))
+        score = await score_of(benchmark, task, text, ModelReferee(caller, seed, task.id))
+    except CapReached:
+        raise
+    except CallFailure as failure:
+        return Failed("scorer", f"the judge's call failed: {failure}", run.usage)
     except Exception as error:  # a scorer is the user's own code
         return Failed("scorer", f"{type(error).__name__}: {error}", run.usage)
-    return Measured(score, run.usage, answer.text)
+    return Measured(score, run.usage, text)
+
+
+async def score_of(
+    benchmark: Benchmark, task: Task, text: str, referee: ModelReferee | None = None
+) -> float:
+    """The score in [0, 1], whichever way the benchmark has of scoring. Raises what it raises."""
+    if referee is not None and isinstance(benchmark, Judged):
+        return valid_score(await benchmark.judge(task, text, referee))
+    found = benchmark.score(task, text)
+    return valid_score(await found if inspect.isawaitable(found) else found)
+
+
+@dataclass(frozen=True)
+class ModelReferee:
+    """`paragent.benchmark.Referee` over a run's calls; `task` keeps the draws of tasks apart."""
+
+    caller: Caller
+    seed: int
+    task: str = ""
+
+    async def ask(
+        self,
+        model: str,
+        instruction: str,
+        question: str,
+        *,
+        temperature: float = 0.0,
+        sample: int = 0,
+        max_tokens: int = 512,
+    ) -> Reply:
+        """See `paragent.benchmark.Referee.ask`."""
+        component = component_of("model", model, "judge")
+        built: LanguageModel = component.build(**component.defaults)
+        label = f"judge/{sample}" if temperature > 0 else ""
+        request = Request(
+            (Message("system", instruction), Message("user", question)),
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=stable_seed(self.seed, label, self.task, question) if label else 0,
+            sample=label,
+        )
+        completion = await self.caller.call(built, request, "judge")
+        return Reply(completion.text, completion.confidence)

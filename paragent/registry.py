@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -51,7 +51,12 @@ class SearcherPlugin:
 
 @dataclass(frozen=True)
 class BenchmarkPlugin:
-    """A benchmark in the registry; `load(**options)` returns the `Benchmark`."""
+    """A benchmark in the registry; `load(**options)` returns the `Benchmark`.
+
+    `sizes` are the tasks of each split as published (a local copy may hold fewer). `scorer` says
+    in a few words how an answer is scored, `needs` what it takes beside this package. `missing()`
+    is the command that makes the benchmark ready, or "" where it is; it must be quick.
+    """
 
     name: str
     summary: str
@@ -59,6 +64,10 @@ class BenchmarkPlugin:
     source: str = ""
     licence: str = ""
     version: str = "1"
+    sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
+    scorer: str = ""
+    needs: str = ""
+    missing: Callable[[], str] = field(default=lambda: "", repr=False)
 
 
 T = TypeVar("T", bound=Named)

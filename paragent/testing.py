@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from paragent.benchmark import Benchmark
+from paragent.benchmark import Benchmark, Closes, Judged
 from paragent.chat import stable_seed
 from paragent.component import (
     Answer,
@@ -34,6 +34,7 @@ from paragent.component import (
     run_tool,
 )
 from paragent.design import Design
+from paragent.evaluate import score_of
 from paragent.outcome import Evaluation, Failed, Measured, Outcome, Usage
 from paragent.registry import BenchmarkPlugin, SearcherPlugin, searchers
 from paragent.searcher import Searcher, Space
@@ -278,7 +279,11 @@ class BenchmarkConformance:
     plugin: BenchmarkPlugin
 
     def load(self) -> Benchmark:
-        """The benchmark with its defaults."""
+        """The benchmark with its defaults; skips where something it needs is not there."""
+        if command := self.plugin.missing():
+            import pytest
+
+            pytest.skip(f"{self.plugin.name} is not ready: {command}")
         return self.plugin.load()
 
     def test_splits_are_disjoint_and_stable(self) -> None:
@@ -292,12 +297,21 @@ class BenchmarkConformance:
         assert [t.id for t in two.tasks("dev")] == [t.id for t in dev]
 
     def test_the_reference_is_right_and_nonsense_is_scored_or_refused(self) -> None:
-        """The reference answer scores 1; hostile answers score in [0, 1]."""
+        """The reference answer, where there is one, scores 1; hostile ones score in [0, 1]."""
         benchmark = self.load()
-        for task in benchmark.tasks("dev")[:50]:
-            assert benchmark.score(task, task.answer) == 1.0
-            for text in ("", "\x00", "nan", "Answer:", "9" * 10_000, "\u202e}{"):
-                assert 0.0 <= benchmark.score(task, text) <= 1.0
+        if isinstance(benchmark, Judged):
+            return  # its score is a model's
+
+        async def check() -> None:
+            for task in benchmark.tasks("dev")[:50]:
+                if task.answer:
+                    assert await score_of(benchmark, task, task.answer) == 1.0
+                for text in ("", "\x00", "nan", "Answer:", "9" * 10_000, "\u202e}{"):
+                    assert 0.0 <= await score_of(benchmark, task, text) <= 1.0
+            if isinstance(benchmark, Closes):
+                await benchmark.aclose()
+
+        asyncio.run(check())
 
     def test_the_context_holds_nothing_of_the_tasks(self) -> None:
         """No note and no example is a question of either split."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from paragent.benchmark import Benchmark, Task
+from paragent.benchmark import Benchmark, Closes, Task
 from paragent.chat import TraceStep
 from paragent.compile import compile_design
 from paragent.design import Design
@@ -58,17 +58,23 @@ def find_task(benchmark: Benchmark, task_id: str) -> Task:
 def trace(design: Design, benchmark: Benchmark, task: Task, journal: Journal, seed: int) -> Trace:
     """Run the design on the task with the journal's completions."""
     steps: list[TraceStep] = []
-    outcome = asyncio.run(
-        evaluate_task(
-            compile_design(design),
-            benchmark,
-            task,
-            FromJournal(journal),
-            purpose="search-eval",
-            seed=seed,
-            trace=steps,
-        )
-    )
+
+    async def again() -> Outcome:
+        try:
+            return await evaluate_task(
+                compile_design(design),
+                benchmark,
+                task,
+                FromJournal(journal),
+                purpose="search-eval",
+                seed=seed,
+                trace=steps,
+            )
+        finally:
+            if isinstance(benchmark, Closes):
+                await benchmark.aclose()
+
+    outcome = asyncio.run(again())
     return Trace(design, task, steps, outcome)
 
 
