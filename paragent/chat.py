@@ -68,6 +68,21 @@ class TaskRun:
         return completion
 
 
+@dataclass(frozen=True)
+class Draw:
+    """How a team wants its member's calls drawn: warmed to `temperature` where they would be
+    greedy; `label` tells independent draws apart."""
+
+    temperature: float = 0.0
+    label: str = ""
+
+    def then(self, temperature: float, sample: int) -> Draw:
+        """The draw of a member that is asked again, inside this one."""
+        if temperature <= 0:
+            return self
+        return Draw(max(self.temperature, temperature), f"{self.label}{sample}.")
+
+
 @dataclass
 class ModelChat:
     """An agent's line to its model (the `Chat` that components see)."""
@@ -80,6 +95,7 @@ class ModelChat:
     memory: Memory | None = None
     #: The task's question, which memory is asked about whatever a component adds to it.
     subject: str = ""
+    draw: Draw = Draw()
     _recalled: str | None = None
     _recalling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -125,7 +141,8 @@ class ModelChat:
             system = f"You are the {self.role.replace('+', ' and ')} agent. {system}"
         if memory and (block := await self._block(question)):
             question = f"{block}\n\n{question}"
-        label = f"{self.path}/{sample}" if temperature > 0 else ""
+        temperature = temperature or self.draw.temperature
+        label = f"{self.path}/{self.draw.label}{sample}" if temperature > 0 else ""
         request = Request(
             messages=(Message("system", system), Message("user", question)),
             max_tokens=max_tokens or DEFAULT_MAX_TOKENS,

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from paragent.chat import ModelChat, TaskRun
+from paragent.chat import Draw, ModelChat, TaskRun
 from paragent.component import Answer, Chat, Component, Member, Memory, Solve, TeamView, chain_clock
 from paragent.design import Agent, Design, Node, Part
 from paragent.errors import InvalidDesign, ParagentError, nearest
 from paragent.registry import component_of
 from paragent.runtime.model import LanguageModel
+from paragent.space import usd_bound
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class System:
     design: Design
     models: dict[str, LanguageModel]
     max_calls: int
-    _run: Callable[[TaskRun, str], Awaitable[Answer]]
+    _run: Callable[[TaskRun, str, Draw], Awaitable[Answer]]
 
     async def answer(self, run: TaskRun, question: str) -> Answer:
         """One task. Raises CallFailure, CapReached, or whatever a component raises."""
         run.asks_left = min(run.asks_left, self.max_calls)
         chain_clock.set(0.0)
         try:
-            return await self._run(run, question)
+            return await self._run(run, question, Draw())
         finally:
             run.usage = replace(run.usage, latency_s=chain_clock.get())
 
@@ -44,7 +45,7 @@ def compile_design(design: Design) -> System:
     return System(design, models, bound, solver)
 
 
-Solver = Callable[[TaskRun, str], Awaitable[Answer]]
+Solver = Callable[[TaskRun, str, Draw], Awaitable[Answer]]
 
 
 def _compile(
@@ -60,7 +61,8 @@ def _compile(
     ]
     names = [_member_name(m) for m in node.members]
     inner = [bound for _, bound in compiled]
-    lead: Callable[[TaskRun, str], Chat] | None = None
+    prices = [usd_bound(m) for m in node.members]
+    lead: Callable[[TaskRun, str, Draw], Chat] | None = None
     if node.lead is not None:
         lead = _chat_maker(node.lead, f"{prefix}lead", f"{where}.lead", models)
         inner.insert(0, _with_memory(node.lead, 1, f"{where}.lead"))
@@ -69,16 +71,17 @@ def _compile(
         raise InvalidDesign(where, f"{topology.name} needs {wanted}")
     run_team = _build(topology, node.topology, f"{where}.topology")
 
-    def member(solver: Solver, name: str, run: TaskRun) -> Member:
-        async def solve(question: str) -> Answer:
-            return await solver(run, question)
+    def member(i: int, run: TaskRun, draw: Draw) -> Member:
+        async def solve(question: str, *, temperature: float = 0.0, sample: int = 0) -> Answer:
+            return await compiled[i][0](run, question, draw.then(temperature, sample))
 
-        return Member(name, solve)
+        return Member(names[i], solve, prices[i])
 
-    async def solve(run: TaskRun, question: str) -> Answer:
+    async def solve(run: TaskRun, question: str, draw: Draw) -> Answer:
         view = TeamView(
-            tuple(member(s, n, run) for (s, _), n in zip(compiled, names, strict=True)),
-            lead(run, question) if lead else None,
+            tuple(member(i, run, draw) for i in range(len(compiled))),
+            lead(run, question, draw) if lead else None,
+            run.context,
         )
         answer: Answer = await run_team(view, question)
         return answer
@@ -88,7 +91,7 @@ def _compile(
 
 def _chat_maker(
     agent: Agent, path: str, where: str, models: dict[str, LanguageModel]
-) -> Callable[[TaskRun, str], Chat]:
+) -> Callable[[TaskRun, str, Draw], Chat]:
     model_component = component_of("model", agent.model.name, f"{where}.model")
     if agent.model.name not in models:
         models[agent.model.name] = _build(model_component, agent.model, f"{where}.model")
@@ -100,8 +103,8 @@ def _chat_maker(
         slot = f"{where}.memory"
         memory = _build(component_of("memory", agent.memory.name, slot), agent.memory, slot)
 
-    def make(run: TaskRun, question: str) -> Chat:
-        return ModelChat(run, path, model, agent.role, tools, memory, question)
+    def make(run: TaskRun, question: str, draw: Draw) -> Chat:
+        return ModelChat(run, path, model, agent.role, tools, memory, question, draw)
 
     return make
 
@@ -129,8 +132,8 @@ def _compile_agent(
             bound = _bound(component, part, [bound], f"{where}.{slot}")
     bound = _with_memory(agent, bound, where)
 
-    async def solve(run: TaskRun, question: str) -> Answer:
-        chat = chat_of(run, question)
+    async def solve(run: TaskRun, question: str, draw: Draw) -> Answer:
+        chat = chat_of(run, question, draw)
 
         async def reasoned(q: str) -> Answer:
             answer: Answer = await reason(chat, q)

@@ -68,7 +68,9 @@ class Component:
     what the part wraps: nothing for reasoning, [reasoning] for planning, [planned] for a guard,
     [lead?, *members] for a topology, [the agent's whole work] for a memory (whose own calls come on
     top of those). `requires`/`provides` are tags checked inside one agent (or
-    one team): a tool may require "steps", which chain of thought provides.
+    one team): a tool may require "steps", which chain of thought provides. What a topology requires
+    and the benchmark does not give must come from its lead's model, or from the model of every
+    agent below it where it has no lead: "instruct" is a model that follows free instructions.
     `members` is the legal (lowest, highest) number of members of a topology, `lead` whether it
     has a lead agent. `paper` is the source with its section; bump `version` whenever the same
     parameters would give other answers.
@@ -127,11 +129,14 @@ class Example:
 @dataclass(frozen=True)
 class Context:
     """What surrounds a task: the benchmark's notes and worked examples, which may be looked up,
-    and the names of its kinds of tasks, by which a team can divide the work."""
+    and the names of its kinds of tasks, by which a team can divide the work. `labelled` are
+    questions (never ones that are measured) with the skill each needs: what a router learns from.
+    """
 
     notes: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     skills: tuple[str, ...] = ()
+    labelled: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,20 +234,39 @@ async def run_tool(tool: Tool, argument: str) -> str:
         return f"error: {error}"
 
 
+class MemberSolve(Protocol):
+    """`await solve(question)`: the member's answer.
+
+    A `temperature` above 0 warms every call of the member that would be greedy; different `sample`
+    numbers are then independent draws.
+    """
+
+    def __call__(
+        self, question: str, *, temperature: float = 0.0, sample: int = 0
+    ) -> Awaitable[Answer]: ...
+
+
 @dataclass(frozen=True)
 class Member:
-    """A member of a team: `await member.solve(question)`; `name` is told to a lead."""
+    """A member of a team.
+
+    `name` is told to a lead: its role, or its model. `usd` is the worst case of one answer in
+    dollars at nominal lengths, None where a price is not known.
+    """
 
     name: str
-    solve: Solve
+    solve: MemberSolve
+    usd: float | None = None
 
 
 @dataclass(frozen=True)
 class TeamView:
-    """What a topology sees: its members, and the line of its lead (None where it has none)."""
+    """What a topology sees: its members, the line of its lead (None where it has none), and what
+    surrounds the task."""
 
     members: tuple[Member, ...]
     lead: Chat | None = None
+    context: Context = Context()
 
 
 #: Seconds of model time on the current chain of one task; `together` joins chains by their maximum.

@@ -82,23 +82,27 @@ class DesignSpace:
         self.by_kind: dict[Kind, tuple[Component, ...]] = {
             kind: chosen(kind) for kind in ("reasoning", "planning", "memory", "tool", "guard")
         }
-        self.by_kind["topology"] = tuple(
-            c for c in chosen("topology") if c.members[0] <= limits.max_members
-        )
         self.by_kind["model"] = self.models
+        self.by_kind["topology"] = tuple(
+            c for c in chosen("topology") if c.members[0] <= limits.max_members and self._able(c)
+        )
         if not self.by_kind["reasoning"]:
             raise UsageError("the space has no reasoning component: include at least one")
 
     # -- the grammar ----------------------------------------------------------------------------
 
     def _grow(self) -> Generator[Decision, str, Design]:
-        return Design((yield from self._node("root", self.limits.max_depth)))
+        return Design((yield from self._node("root", self.limits.max_depth, self.models)))
 
-    def _node(self, at: str, depth: int) -> Generator[Decision, str, Node]:
-        teams = self.by_kind["topology"] if depth > 1 else ()
+    def _node(
+        self, at: str, depth: int, models: Sequence[Component]
+    ) -> Generator[Decision, str, Node]:
+        teams = [
+            c for c in self.by_kind["topology"] if depth > 1 and (c.lead or self._able(c, models))
+        ]
         kind = yield from _choose(at, [None, *teams], lambda c: c.name if c else "agent")
         if kind is None:
-            return (yield from self._agent(at))
+            return (yield from self._agent(at, models))
         topology = yield from self._part(f"{at}.topology", kind)
         low, high = kind.members
         count = yield from _choose(
@@ -107,20 +111,23 @@ class DesignSpace:
         lead = None
         owners: list[int] = []
         if kind.lead:
-            model = yield from _choose(f"{at}.lead.model", self.models, _name)
+            model = yield from _choose(f"{at}.lead.model", self._able(kind), _name)
             lead = Agent(Part(model.name), self._plainest)
+        else:
+            models = self._able(kind, models)
+        if _shares_skills(kind):
             for skill in self.skills:
                 owners.append((yield from _choose(f"{at}.owner.{skill}", range(count))))
         members = []
         for i in range(count):
-            member = yield from self._node(f"{at}.{i}", depth - 1)
+            member = yield from self._node(f"{at}.{i}", depth - 1, models)
             members.append(member)
         if owners:
             members = self._with_roles(members, owners)
         return Team(topology, tuple(members), lead)
 
-    def _agent(self, at: str) -> Generator[Decision, str, Agent]:
-        model = yield from _choose(f"{at}.model", self.models, _name)
+    def _agent(self, at: str, models: Sequence[Component]) -> Generator[Decision, str, Agent]:
+        model = yield from _choose(f"{at}.model", models, _name)
         reasoning = yield from _choose(f"{at}.reasoning", self.by_kind["reasoning"], _name)
         thought = yield from self._part(f"{at}.reasoning", reasoning)
         slots: dict[str, Part | None] = {}
@@ -156,6 +163,14 @@ class DesignSpace:
 
     def _fits(self, component: Component, reasoning: Component) -> bool:
         return set(component.requires) <= self.available | set(reasoning.provides)
+
+    def _able(
+        self, topology: Component, models: Sequence[Component] | None = None
+    ) -> tuple[Component, ...]:
+        """Of the models (all by default) those that can lead the team, or be in it without lead."""
+        needed = set(topology.requires) - self.available
+        among = self.models if models is None else models
+        return tuple(m for m in among if needed <= set(m.provides))
 
     @cached_property
     def _plainest(self) -> Part:
@@ -297,6 +312,7 @@ class DesignSpace:
                     f"{at}.members: {len(node.members)} members; {topology.name} takes "
                     f"{low} to {high}"
                 )
+            self._check_models(topology, node, at, reasons)
             if topology.lead and node.lead is None:
                 reasons.append(f"{at}.lead: {topology.name} needs a lead")
             if not topology.lead and node.lead is not None:
@@ -305,6 +321,20 @@ class DesignSpace:
             self._check_agent(node.lead, f"{at}.lead", reasons)
         for i, member in enumerate(node.members):
             self._check_node(member, f"{at}.members[{i}]", reasons)
+
+    def _check_models(self, topology: Component, team: Team, at: str, reasons: list[str]) -> None:
+        """What the topology requires must come from its lead's model or, without one, from all."""
+        needed = set(topology.requires) - self.available
+        if not needed:
+            return
+        where = f"{at}.topology: {topology.name} requires {', '.join(sorted(needed))}"
+        whole = Design(team if team.lead is None else team.lead)
+        for path, agent in whole.agents():
+            model = _find("model", agent.model)
+            if model is not None and not needed <= set(model.provides):
+                who = f"{at}.lead" if team.lead is not None else _yaml_path(at, path)
+                reasons.append(f"{where}, which model {agent.model.name} ({who}) does not give")
+                return
 
     def _check_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
         self._check_part("model", agent.model, f"{at}.model", reasons)
@@ -330,7 +360,9 @@ class DesignSpace:
         except UnknownName as unknown:
             reasons.append(str(unknown))
             return None
-        if component not in self.by_kind[kind]:
+        if component not in self.by_kind[kind] and not (
+            kind == "topology" and not self._able(component)  # `_check_models` says it better
+        ):
             reasons.append(f"{at}: {part.name} is not among the chosen components")
         for key, value in part.params:
             legal = component.params.get(key)
@@ -347,15 +379,7 @@ class DesignSpace:
     def bounds(self, design: Design) -> Bounds:
         """Worst case of one task. Dollars take every call at the dearest model's price and
         600 + 256 tokens; None where a price is unknown."""
-        calls = call_bound(design.root)
-        usd = 0.0
-        for _, agent in design.agents():
-            price = component_of("model", agent.model.name).price
-            one = price.usd(PROMPT_TOKENS, COMPLETION_TOKENS) if price else None
-            if one is None:
-                return Bounds(calls, None)
-            usd = max(usd, one)
-        return Bounds(calls, usd * calls)
+        return Bounds(call_bound(design.root), usd_bound(design.root))
 
     def features(self, design: Design) -> Mapping[str, float]:
         """Counts of components and of pairs inside an agent, tree measures, bounds."""
@@ -416,6 +440,9 @@ class DesignSpace:
         if isinstance(node, Agent):
             yield from self._changed_agent(node)
             for topology in self.by_kind["topology"]:
+                if topology.members[1] == 1:
+                    yield self._team(topology, (node,))
+                    continue
                 for model in self.models:
                     if model.name != node.model.name or len(self.models) == 1:
                         pair = (node, replace(node, model=Part(model.name)))
@@ -426,7 +453,7 @@ class DesignSpace:
             yield replace(node, topology=part)
         for other in self.by_kind["topology"]:
             if other != current:
-                yield self._team(other, node.members)
+                yield self._team(other, node.members[: other.members[1]])
         for i, member in enumerate(node.members):
             rest = node.members[:i] + node.members[i + 1 :]
             if rest:
@@ -490,14 +517,16 @@ class DesignSpace:
         plain = [replace(m, role="") if isinstance(m, Agent) else m for m in members]
         lead = None
         if topology.lead:
-            lead = Agent(Part(self.models[0].name), self._plainest)
+            lead = Agent(Part(self._able(topology)[0].name), self._plainest)
+        if _shares_skills(topology):
             owners = [i % len(plain) for i in range(len(self.skills))]
             plain = self._with_roles(plain, owners)
         return Team(self._default(topology), tuple(plain), lead)
 
     def _moved_skills(self, team: Team) -> Iterable[Team]:
         """One skill given to another member."""
-        if team.lead is None or not self.skills:
+        topology = _find("topology", team.topology)
+        if topology is None or not _shares_skills(topology) or not self.skills:
             return
         roles = [m.role.split("+") if isinstance(m, Agent) else [] for m in team.members]
         owners = [next((i for i, r in enumerate(roles) if s in r), 0) for s in self.skills]
@@ -528,6 +557,30 @@ class DesignSpace:
                 return child
         edits = self.edits(one)
         return rng.choice(edits) if edits else one
+
+
+def _shares_skills(topology: Component) -> bool:
+    """Whether the members' roles are kinds of tasks that the topology hands out."""
+    return topology.lead or "labelled" in topology.requires
+
+
+def _yaml_path(at: str, path: str) -> str:
+    """A node's path below `at` as it reads in the YAML."""
+    steps = path.split(".") if path else []
+    return at + "".join(f".{s}" if s == "lead" else f".members[{s}]" for s in steps)
+
+
+def usd_bound(node: Node) -> float | None:
+    """Dollars of one task in the worst case: every call at the dearest model's price and
+    600 + 256 tokens; None where a price is unknown."""
+    usd = 0.0
+    for _, agent in Design(node).agents():
+        price = component_of("model", agent.model.name).price
+        one = price.usd(PROMPT_TOKENS, COMPLETION_TOKENS) if price else None
+        if one is None:
+            return None
+        usd = max(usd, one)
+    return usd * call_bound(node)
 
 
 def call_bound(node: Node) -> int:

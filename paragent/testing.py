@@ -163,6 +163,10 @@ REPLIES = (
 )
 
 
+#: Two kinds of tasks, as a benchmark would show them to a router.
+LABELLED = Context(skills=("sums", "facts"), labelled=(("2+2?", "sums"), ("Who is it?", "facts")))
+
+
 class ScriptedChat:
     """A chat that says the same to everything and counts."""
 
@@ -242,13 +246,13 @@ class ComponentConformance:
             block = asyncio.run(self.remember(part, chat, context, text))
             return block, chat.asked, bound
 
-        async def inner(question: str) -> Answer:
-            reply = await chat.ask("x", question)
+        async def inner(question: str, *, temperature: float = 0.0, sample: int = 0) -> Answer:
+            reply = await chat.ask("x", question, temperature=temperature, sample=sample)
             return Answer(final_answer(reply.text), reply.text, reply.confidence)
 
         if c.kind == "topology":
             members = tuple(Member(f"m{i}", inner) for i in range(c.members[0]))
-            team = TeamView(members, chat if c.lead else None)
+            team = TeamView(members, chat if c.lead else None, LABELLED)
             bound = c.calls(params, [1] * (len(members) + c.lead))  # type: ignore[arg-type]
             answer = asyncio.run(part(team, "question"))
         elif c.kind == "reasoning":
