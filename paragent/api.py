@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from paragent import __version__
-from paragent.benchmark import Benchmark, Closes, Judged, check_tasks, tasks_digest
+from paragent.benchmark import Benchmark, CallsModels, Closes, check_tasks, tasks_digest
 from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
 from paragent.engine import Engine, front_of, measurable
+from paragent.environment import Interactive
 from paragent.errors import StoreError, UnknownName, UsageError
 from paragent.estimate import Estimate, estimate
 from paragent.events import Event
@@ -159,7 +160,7 @@ class _Prepared:
             register_models()  # those of models.yaml
         for model in models:
             component_of("model", model, "models")
-        helpers = self.benchmark.models if isinstance(self.benchmark, Judged) else ()
+        helpers = self.benchmark.models if isinstance(self.benchmark, CallsModels) else ()
         if any(name not in components for name in helpers):
             register_models()
         for name in helpers:
@@ -221,6 +222,8 @@ class _Prepared:
             ),
             available=available,
             skills=context.skills,
+            steps=self.benchmark.steps if isinstance(self.benchmark, Interactive) else 0,
+            plays=self.benchmark.plays if isinstance(self.benchmark, Interactive) else 1,
         )
         self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
 
@@ -300,11 +303,14 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
     shared = _user_cache(prepared)
     session = Session(ledger, journal, seed=config.seed, shared=shared)
     watcher = _Watcher(prepared, store, ledger, progress)
+    options = dict(config.options)
+    if prepared.searcher.reads_tasks:
+        options["questions"] = {t.id: t.question for t in prepared.benchmark.tasks("dev")}
     engine = Engine(
         config=config,
         benchmark=prepared.benchmark,
         searcher=prepared.searcher.make(
-            prepared.space, seed=config.seed, cost=config.cost, **config.options
+            prepared.space, seed=config.seed, cost=config.cost, **options
         ),
         executor=LocalExecutor(prepared.benchmark, session),
         store=store,

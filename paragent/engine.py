@@ -62,7 +62,8 @@ class Engine:
                         break
                     self.ledger.count_evaluation()
                     proposal = proposals[0]
-                    ids = tuple(t.id for t in tasks[: proposal.tasks or self.config.tasks])
+                    wish = proposal.tasks or self.config.tasks
+                    ids = wish if isinstance(wish, tuple) else tuple(t.id for t in tasks[:wish])
                     self.store.add_design(proposal.design)
                     job = asyncio.ensure_future(
                         self.measure(proposal.design, "dev", ids, proposal.purpose)

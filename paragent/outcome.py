@@ -30,6 +30,7 @@ FAILURE_KINDS = (
     "component",  # a component of the design raised
     "scorer",  # the benchmark's scorer raised or returned no number in [0, 1]
     "call-bound",  # a component tried more calls than it declared
+    "environment",  # the task's environment broke
 )
 
 Purpose = Literal["search-eval", "label", "warm-up", "trial", "judge", "propose", "final-eval"]
@@ -81,11 +82,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The task was answered and scored. `score` is in [0, 1], higher is better."""
+    """The task was answered and scored. `score` is in [0, 1], higher is better.
+
+    `members` says of each member of a team at the root: None, it was not asked; True, its (last)
+    answer is the team's; False, it is not. Empty for a single agent.
+    """
 
     score: float
     usage: Usage
     answer: str = ""
+    members: tuple[bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,8 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     u = outcome.usage
     usage = [u.calls, u.prompt_tokens, u.completion_tokens, u.usd, u.latency_s]
     if isinstance(outcome, Measured):
-        return {"is": "measured", "score": outcome.score, "answer": outcome.answer, "usage": usage}
+        found = {"is": "measured", "score": outcome.score, "answer": outcome.answer, "usage": usage}
+        return {**found, "members": list(outcome.members)} if outcome.members else found
     return {"is": "failed", "kind": outcome.kind, "why": outcome.why, "usage": usage}
 
 
@@ -124,7 +131,7 @@ def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
         return Pruned(data["why"])
     usage = Usage(*data["usage"])
     if data["is"] == "measured":
-        return Measured(data["score"], usage, data["answer"])
+        return Measured(data["score"], usage, data["answer"], tuple(data.get("members", ())))
     return Failed(data["kind"], data["why"], usage)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from paragent.design import Design
 from paragent.outcome import Evaluation, Purpose
@@ -19,10 +19,11 @@ from paragent.outcome import Evaluation, Purpose
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A design to run, on how many tasks (None: the run's default), and for what purpose."""
+    """A design to run, on how many tasks or on which ones (ids of development tasks; None: the
+    run's default), and for what purpose."""
 
     design: Design
-    tasks: int | None = None
+    tasks: int | tuple[str, ...] | None = None
     purpose: Purpose = "search-eval"
     by: str = ""
 
@@ -90,3 +91,19 @@ class Space(Protocol):
 
     def bounds(self, design: Design) -> Bounds:
         """Worst case of one task."""
+
+
+@runtime_checkable
+class TeamSpace(Space, Protocol):
+    """A space whose designs are agents and teams of them, for searchers that compose teams."""
+
+    def agents(self, most: int) -> Sequence[Design]:
+        """Single agents to compose of, at most `most`: ready sub-agents first, then plain agents
+        spread evenly over the models and their slots; in a fixed order."""
+
+    def teams(self, members: Sequence[Design]) -> Sequence[Design]:
+        """All legal teams of exactly these agents in this order, one for each topology and lead;
+        a single agent is its own team."""
+
+    def describe(self, design: Design) -> str:
+        """What an agent promises: the descriptions of its parts, as text to retrieve it by."""

@@ -3,7 +3,7 @@
 One grammar, `_grow`, says how a design is built from the top: what is the root, then its topology
 and parameters, its members, then the slots of each agent. Everything top-down is derived from it:
 `next` and `build` for tree searches, `sample`, and the names under which Optuna sees the choices.
-Moves on finished designs (`edits`, `recombine`) work on the tree itself. `check` is the one
+Moves on finished designs (`paragent.moves`) work on the tree itself. `check` is the one
 judge of what is legal, whoever made the design.
 """
 
@@ -21,14 +21,14 @@ from typing import TypeVar
 from paragent.component import Component, Kind
 from paragent.design import PART_SLOTS, Agent, Design, Node, Param, Part, Team, canonical_json
 from paragent.errors import UnknownName, UsageError
+from paragent.moves import Moves
+from paragent.parts import call_bound, default_part, find_part, full_part, shares_skills, usd_bound
 from paragent.registry import component_of
 from paragent.registry import components as all_components
 from paragent.searcher import Bounds, Decision, Partial
 
 T = TypeVar("T")
 NONE = "none"
-#: Tokens of one call for worst-case dollars; longer prompts exist, so it is an estimate.
-PROMPT_TOKENS, COMPLETION_TOKENS = 600, 256
 TRIES = 2000
 
 
@@ -84,7 +84,7 @@ class DesignSpace:
         }
         self.by_kind["model"] = self.models
         self.by_kind["topology"] = tuple(
-            c for c in chosen("topology") if c.members[0] <= limits.max_members and self._able(c)
+            c for c in chosen("topology") if c.members[0] <= limits.max_members and self.able(c)
         )
         if not self.by_kind["reasoning"]:
             raise UsageError("the space has no reasoning component: include at least one")
@@ -98,7 +98,7 @@ class DesignSpace:
         self, at: str, depth: int, models: Sequence[Component]
     ) -> Generator[Decision, str, Node]:
         teams = [
-            c for c in self.by_kind["topology"] if depth > 1 and (c.lead or self._able(c, models))
+            c for c in self.by_kind["topology"] if depth > 1 and (c.lead or self.able(c, models))
         ]
         kind = yield from _choose(at, [None, *teams], lambda c: c.name if c else "agent")
         if kind is None:
@@ -111,11 +111,11 @@ class DesignSpace:
         lead = None
         owners: list[int] = []
         if kind.lead:
-            model = yield from _choose(f"{at}.lead.model", self._able(kind), _name)
-            lead = Agent(Part(model.name), self._plainest)
+            model = yield from _choose(f"{at}.lead.model", self.able(kind), _name)
+            lead = Agent(Part(model.name), self.plainest)
         else:
-            models = self._able(kind, models)
-        if _shares_skills(kind):
+            models = self.able(kind, models)
+        if shares_skills(kind):
             for skill in self.skills:
                 owners.append((yield from _choose(f"{at}.owner.{skill}", range(count))))
         members = []
@@ -123,7 +123,7 @@ class DesignSpace:
             member = yield from self._node(f"{at}.{i}", depth - 1, models)
             members.append(member)
         if owners:
-            members = self._with_roles(members, owners)
+            members = self.with_roles(members, owners)
         return Team(topology, tuple(members), lead)
 
     def _agent(self, at: str, models: Sequence[Component]) -> Generator[Decision, str, Agent]:
@@ -132,12 +132,12 @@ class DesignSpace:
         thought = yield from self._part(f"{at}.reasoning", reasoning)
         slots: dict[str, Part | None] = {}
         for slot in ("planning", "memory", "guard"):
-            fitting = [c for c in self.by_kind[slot] if self._fits(c, reasoning)]
+            fitting = [c for c in self.by_kind[slot] if self.fits(c, reasoning)]
             component = yield from _choose(
                 f"{at}.{slot}", [None, *fitting], lambda c: c.name if c else NONE
             )
             slots[slot] = (yield from self._part(f"{at}.{slot}", component)) if component else None
-        tools = [c for c in self.by_kind["tool"] if self._fits(c, reasoning)]
+        tools = [c for c in self.by_kind["tool"] if self.fits(c, reasoning)]
         kits = [
             kit
             for size in range(self.limits.max_tools + 1)
@@ -151,7 +151,7 @@ class DesignSpace:
             thought,
             slots["planning"],
             slots["memory"],
-            tuple(self._default(c) for c in kit),
+            tuple(default_part(c) for c in kit),
             slots["guard"],
         )
 
@@ -161,10 +161,10 @@ class DesignSpace:
             values[key] = yield from _choose(f"{at}.{component.name}.{key}", component.params[key])
         return Part.of(component.name, **values)
 
-    def _fits(self, component: Component, reasoning: Component) -> bool:
+    def fits(self, component: Component, reasoning: Component) -> bool:
         return set(component.requires) <= self.available | set(reasoning.provides)
 
-    def _able(
+    def able(
         self, topology: Component, models: Sequence[Component] | None = None
     ) -> tuple[Component, ...]:
         """Of the models (all by default) those that can lead the team, or be in it without lead."""
@@ -173,17 +173,13 @@ class DesignSpace:
         return tuple(m for m in among if needed <= set(m.provides))
 
     @cached_property
-    def _plainest(self) -> Part:
+    def plainest(self) -> Part:
         """The reasoning of a lead, which only names a member."""
         names = [c.name for c in self.by_kind["reasoning"]]
         chosen = "direct" if "direct" in names else names[0]
-        return self._default(component_of("reasoning", chosen))
+        return default_part(component_of("reasoning", chosen))
 
-    @staticmethod
-    def _default(component: Component) -> Part:
-        return Part.of(component.name, **component.defaults)
-
-    def _with_roles(self, members: Sequence[Node], owners: Sequence[int]) -> list[Node]:
+    def with_roles(self, members: Sequence[Node], owners: Sequence[int]) -> list[Node]:
         """The members with the skills they own as role; a member without any keeps none."""
         found: list[Node] = []
         for i, member in enumerate(members):
@@ -271,15 +267,15 @@ class DesignSpace:
     def _normal(self, node: Node) -> Node:
         if isinstance(node, Team):
             members = tuple(self._normal(m) for m in node.members)
-            topology = _find("topology", node.topology)
+            topology = find_part("topology", node.topology)
             if topology and "symmetric" in topology.provides:
                 members = tuple(sorted(members, key=lambda m: canonical_json(Design(m))))
             lead = self._normal(node.lead) if node.lead else None
             assert lead is None or isinstance(lead, Agent)
-            return Team(_full("topology", node.topology), members, lead)
-        slots = {s: _full(s, p) for s in PART_SLOTS if (p := getattr(node, s)) is not None}
-        tools = tuple(sorted(_full("tool", t) for t in node.tools))
-        return replace(node, model=_full("model", node.model), tools=tools, **slots)  # type: ignore[arg-type]
+            return Team(full_part("topology", node.topology), members, lead)
+        slots = {s: full_part(s, p) for s in PART_SLOTS if (p := getattr(node, s)) is not None}
+        tools = tuple(sorted(full_part("tool", t) for t in node.tools))
+        return replace(node, model=full_part("model", node.model), tools=tools, **slots)  # type: ignore[arg-type]
 
     def check(self, design: Design) -> list[str]:
         """Why the design is not legal, each reason with its path; empty where it is."""
@@ -330,7 +326,7 @@ class DesignSpace:
         where = f"{at}.topology: {topology.name} requires {', '.join(sorted(needed))}"
         whole = Design(team if team.lead is None else team.lead)
         for path, agent in whole.agents():
-            model = _find("model", agent.model)
+            model = find_part("model", agent.model)
             if model is not None and not needed <= set(model.provides):
                 who = f"{at}.lead" if team.lead is not None else _yaml_path(at, path)
                 reasons.append(f"{where}, which model {agent.model.name} ({who}) does not give")
@@ -361,7 +357,7 @@ class DesignSpace:
             reasons.append(str(unknown))
             return None
         if component not in self.by_kind[kind] and not (
-            kind == "topology" and not self._able(component)  # `_check_models` says it better
+            kind == "topology" and not self.able(component)  # `_check_models` says it better
         ):
             reasons.append(f"{at}: {part.name} is not among the chosen components")
         for key, value in part.params:
@@ -413,198 +409,38 @@ class DesignSpace:
             measures["bound:log_usd"] = math.log10(bounds.usd)
         return {**found, **measures}
 
-    # -- moves on finished designs --------------------------------------------------------------
+    # -- moves: see `paragent.moves` ------------------------------------------------------------
+
+    @cached_property
+    def _moves(self) -> Moves:
+        return Moves(self)
+
+    def agents(self, most: int) -> Sequence[Design]:
+        """See `paragent.searcher.TeamSpace.agents`."""
+        return self._moves.agents(most)
+
+    def teams(self, members: Sequence[Design]) -> Sequence[Design]:
+        """See `paragent.searcher.TeamSpace.teams`."""
+        return self._moves.teams(members)
+
+    def describe(self, design: Design) -> str:
+        """See `paragent.searcher.TeamSpace.describe`."""
+        return self._moves.describe(design)
 
     def edits(self, design: Design) -> Sequence[Design]:
         """All legal designs one edit away, without doubles, in a fixed order."""
-        return self._legal(
-            (
-                design.replace_at(path, changed)
-                for path, node in design.nodes()
-                for changed in self._changed(node)
-                if isinstance(changed, Agent) or not path.endswith("lead")
-            ),
-            design,
-        )
-
-    def _legal(self, candidates: Iterable[Design], but: Design) -> list[Design]:
-        found: dict[str, Design] = {}
-        but = self.normalise(but)
-        for candidate in candidates:
-            normal = self.normalise(candidate)
-            if normal.hash not in found and normal != but and not self.check(normal):
-                found[normal.hash] = normal
-        return list(found.values())
-
-    def _changed(self, node: Node) -> Iterable[Node]:
-        if isinstance(node, Agent):
-            yield from self._changed_agent(node)
-            for topology in self.by_kind["topology"]:
-                if topology.members[1] == 1:
-                    yield self._team(topology, (node,))
-                    continue
-                for model in self.models:
-                    if model.name != node.model.name or len(self.models) == 1:
-                        pair = (node, replace(node, model=Part(model.name)))
-                        yield self._team(topology, pair)
-            return
-        current = _find("topology", node.topology)
-        for part in self._parameters("topology", node.topology):
-            yield replace(node, topology=part)
-        for other in self.by_kind["topology"]:
-            if other != current:
-                yield self._team(other, node.members[: other.members[1]])
-        for i, member in enumerate(node.members):
-            rest = node.members[:i] + node.members[i + 1 :]
-            if rest:
-                yield replace(node, members=rest)
-            yield replace(member, role="") if isinstance(member, Agent) else member
-            if i:
-                swapped = (*rest[: i - 1], member, *rest[i - 1 :])
-                yield replace(node, members=swapped)
-        last = node.members[-1]
-        for model in self.models:
-            if isinstance(last, Agent):
-                more = replace(last, model=Part(model.name), role="")
-                yield replace(node, members=(*node.members, more))
-        yield from self._moved_skills(node)
-
-    def _changed_agent(self, agent: Agent) -> Iterable[Agent]:
-        for model in self.models:
-            yield replace(agent, model=Part(model.name))
-        slots: tuple[Kind, ...] = ("reasoning", "planning", "memory", "guard")
-        for slot in slots:
-            now: Part | None = getattr(agent, slot)
-            options = [
-                self._default(c) for c in self.by_kind[slot] if not now or c.name != now.name
-            ]
-            if now is not None:
-                options += self._parameters(slot, now)
-            for part in options:
-                yield replace(agent, **{slot: part})  # type: ignore[arg-type]
-            if now is not None and slot != "reasoning":
-                yield replace(agent, **{slot: None})  # type: ignore[arg-type]
-        for tool in self.by_kind["tool"]:
-            held = {t.name for t in agent.tools}
-            if tool.name in held:
-                yield replace(agent, tools=tuple(t for t in agent.tools if t.name != tool.name))
-            else:
-                yield replace(agent, tools=(*agent.tools, self._default(tool)))
-        # A tool and the reasoning that gives it room come together.
-        for reasoning in self.by_kind["reasoning"]:
-            for tool in self.by_kind["tool"]:
-                if reasoning.name != agent.reasoning.name and not agent.tools:
-                    yield replace(
-                        agent, reasoning=self._default(reasoning), tools=(self._default(tool),)
-                    )
-            yield replace(agent, reasoning=self._default(reasoning), tools=())
-
-    def _parameters(self, kind: Kind, part: Part) -> list[Part]:
-        """The part with one parameter at another legal value."""
-        component = _find(kind, part)
-        if component is None:
-            return []
-        now = {**component.defaults, **dict(part.params)}
-        return [
-            Part.of(part.name, **{**now, key: value})
-            for key in sorted(component.params)
-            for value in component.params[key]
-            if value != now[key]
-        ]
-
-    def _team(self, topology: Component, members: Sequence[Node]) -> Team:
-        """A team of these members; with a lead and the skills shared out where it has one."""
-        plain = [replace(m, role="") if isinstance(m, Agent) else m for m in members]
-        lead = None
-        if topology.lead:
-            lead = Agent(Part(self._able(topology)[0].name), self._plainest)
-        if _shares_skills(topology):
-            owners = [i % len(plain) for i in range(len(self.skills))]
-            plain = self._with_roles(plain, owners)
-        return Team(self._default(topology), tuple(plain), lead)
-
-    def _moved_skills(self, team: Team) -> Iterable[Team]:
-        """One skill given to another member."""
-        topology = _find("topology", team.topology)
-        if topology is None or not _shares_skills(topology) or not self.skills:
-            return
-        roles = [m.role.split("+") if isinstance(m, Agent) else [] for m in team.members]
-        owners = [next((i for i, r in enumerate(roles) if s in r), 0) for s in self.skills]
-        for k, owner in enumerate(owners):
-            for i in range(len(team.members)):
-                if i != owner:
-                    moved = [*owners[:k], i, *owners[k + 1 :]]
-                    yield replace(team, members=tuple(self._with_roles(team.members, moved)))
+        return self._moves.edits(design)
 
     def recombine(self, one: Design, other: Design, rng: random.Random) -> Design:
         """`one` with a slot or a subtree of `other`; where nothing legal and new comes of it, a
         random edit of `one`, or `one` itself where it has none."""
-        trials: list[Callable[[], Design]] = []
-        theirs = list(other.nodes())
-        for path, node in one.nodes():
-            for _, given in theirs:
-                if isinstance(node, Agent) and isinstance(given, Agent):
-                    for slot in ("model", *PART_SLOTS, "tools"):
-                        changed = replace(node, **{slot: getattr(given, slot)})
-                        trials.append(lambda p=path, c=changed: one.replace_at(p, c))  # type: ignore[misc]
-                if not path.endswith("lead"):
-                    trials.append(lambda p=path, c=given: one.replace_at(p, c))  # type: ignore[misc]
-        rng.shuffle(trials)
-        known = {self.normalise(one).hash, self.normalise(other).hash}
-        for trial in trials[:50]:
-            child = self.normalise(trial())
-            if child.hash not in known and not self.check(child):
-                return child
-        edits = self.edits(one)
-        return rng.choice(edits) if edits else one
-
-
-def _shares_skills(topology: Component) -> bool:
-    """Whether the members' roles are kinds of tasks that the topology hands out."""
-    return topology.lead or "labelled" in topology.requires
+        return self._moves.recombine(one, other, rng)
 
 
 def _yaml_path(at: str, path: str) -> str:
     """A node's path below `at` as it reads in the YAML."""
     steps = path.split(".") if path else []
     return at + "".join(f".{s}" if s == "lead" else f".members[{s}]" for s in steps)
-
-
-def usd_bound(node: Node) -> float | None:
-    """Dollars of one task in the worst case: every call at the dearest model's price and
-    600 + 256 tokens; None where a price is unknown."""
-    usd = 0.0
-    for _, agent in Design(node).agents():
-        price = component_of("model", agent.model.name).price
-        one = price.usd(PROMPT_TOKENS, COMPLETION_TOKENS) if price else None
-        if one is None:
-            return None
-        usd = max(usd, one)
-    return usd * call_bound(node)
-
-
-def call_bound(node: Node) -> int:
-    """Declared worst-case model calls of one task (without turns of tool use)."""
-    if isinstance(node, Team):
-        topology = component_of("topology", node.topology.name)
-        inner = [_with_memory(node.lead, 1)] if node.lead is not None else []
-        inner += [call_bound(m) for m in node.members]
-        return topology.calls({**topology.defaults, **dict(node.topology.params)}, inner)
-    bound = 0
-    for slot in ("reasoning", "planning", "guard"):
-        part = getattr(node, slot)
-        if part is not None:
-            component = component_of(slot, part.name)
-            inner = [bound] if slot != "reasoning" else []
-            bound = component.calls({**component.defaults, **dict(part.params)}, inner)
-    return _with_memory(node, bound)
-
-
-def _with_memory(agent: Agent, bound: int) -> int:
-    if agent.memory is None:
-        return bound
-    memory = component_of("memory", agent.memory.name)
-    return bound + memory.calls({**memory.defaults, **dict(agent.memory.params)}, [bound])
 
 
 def _name(component: Component) -> str:
@@ -620,15 +456,3 @@ def _choose(
         return next(iter(found.values()))
     option = yield Decision(at, tuple(found))
     return found[option]
-
-
-def _find(kind: str, part: Part) -> Component | None:
-    if part.name in all_components and all_components[part.name].kind == kind:
-        return all_components[part.name]
-    return None
-
-
-def _full(kind: str, part: Part) -> Part:
-    """The part with its defaults written out."""
-    component = _find(kind, part)
-    return Part.of(part.name, **{**component.defaults, **dict(part.params)}) if component else part

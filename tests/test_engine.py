@@ -278,3 +278,36 @@ def test_above_asks_for_more_than_noise() -> None:
     base = evaluation(0, 10, 1.0)
     assert not above(evaluation(1, 11, 1.0), base)
     assert above(evaluation(2, 18, 1.0), base)
+
+
+def test_members_of_a_team_are_credited_with_what_they_said(
+    scripted: Make,
+) -> None:
+    """A cascade whose first member is sure enough never asks the second: (True, None)."""
+    from scripted import Straight
+
+    from paragent.compile import compile_design
+    from paragent.evaluate import evaluate_task
+
+    scripted(lambda request: "Answer: 4", "sure")
+    scripted(lambda request: "Answer: 5", "other")
+    benchmark = ListBenchmark.of("sums", [(f"2+2 ({i})", "4") for i in range(9)])
+
+    def measured(topology: Part) -> tuple[bool | None, ...]:
+        members = tuple(Agent(Part(m), Part("direct")) for m in ("sure", "other"))
+        system = compile_design(Design(Team(topology, members)))
+        outcome = asyncio.run(
+            evaluate_task(
+                system,
+                benchmark,
+                benchmark.tasks("dev")[0],
+                Straight(),
+                purpose="search-eval",
+                seed=0,
+            )
+        )
+        assert isinstance(outcome, Measured)
+        return outcome.members
+
+    assert measured(Part.of("cascade", threshold=0.5, keep="last")) == (True, None)
+    assert measured(Part.of("cascade", threshold=0.9, keep="last")) == (False, True)

@@ -66,3 +66,10 @@ def test_one_unknown_price_makes_the_cost_unknown() -> None:
 def test_outcomes_travel_as_plain_data(outcome: Outcome) -> None:
     """to_json and from_json are inverse."""
     assert outcome_from_json(outcome_to_json(outcome)) == outcome
+
+
+def test_what_members_said_is_kept_through_json() -> None:
+    """Not asked, agreed, disagreed; absent for single agents and in older runs."""
+    team = Measured(1.0, Usage(2), "7", (None, True, False))
+    assert outcome_from_json(outcome_to_json(team)) == team
+    assert "members" not in outcome_to_json(Measured(1.0, Usage(1), "7"))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from paragent.design import Agent, Design, Part, Team
 from paragent.errors import UnknownName, UsageError
+from paragent.parts import call_bound
 from paragent.searcher import Partial
-from paragent.space import DesignSpace, Limits, call_bound
+from paragent.space import DesignSpace, Limits
 
 SPACE = DesignSpace(
     ("pocket-s", "pocket-m"), available=frozenset({"notes"}), skills=("sums", "facts")

@@ -1,0 +1,240 @@
+"""Moves on finished designs: one edit away, recombined, agents and the teams they can form."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from paragent.component import Component, Kind
+from paragent.design import PART_SLOTS, Agent, Design, Node, Part, Team
+from paragent.parts import default_part, find_part, shares_skills
+
+
+class Grammar(Protocol):
+    """What the moves need of a space: its components, and its judge of what is legal."""
+
+    skills: tuple[str, ...]
+    models: tuple[Component, ...]
+    by_kind: dict[Kind, tuple[Component, ...]]
+
+    @property
+    def plainest(self) -> Part: ...
+    def fits(self, component: Component, reasoning: Component) -> bool: ...
+    def able(
+        self, topology: Component, models: Sequence[Component] | None = None
+    ) -> tuple[Component, ...]: ...
+    def with_roles(self, members: Sequence[Node], owners: Sequence[int]) -> list[Node]: ...
+    def normalise(self, design: Design) -> Design: ...
+    def check(self, design: Design) -> list[str]: ...
+
+
+class Moves:
+    """The moves of one space. Everything they give is legal and in its one form."""
+
+    def __init__(self, space: Grammar) -> None:
+        self.space = space
+
+    # -- agents and teams of them ---------------------------------------------------------------
+
+    def agents(self, most: int) -> Sequence[Design]:
+        """See `paragent.searcher.TeamSpace.agents`."""
+
+        def variants(kind: Kind, component: Component) -> list[Part]:
+            default = default_part(component)
+            return [default, *self._parameters(kind, default)]
+
+        def kinds_of(m: Component, r: Component) -> list[Agent]:
+            memories = [c for c in self.space.by_kind["memory"] if self.space.fits(c, r)]
+            tools = [c for c in self.space.by_kind["tool"] if self.space.fits(c, r)]
+            return [
+                Agent(Part(m.name), thought, memory=memory, tools=kit)
+                for thought in variants("reasoning", r)
+                for memory in (None, *(v for c in memories for v in variants("memory", c)))
+                for kit in ((), *((default_part(c),) for c in tools))
+            ]
+
+        kinds = [kinds_of(m, r) for r in self.space.by_kind["reasoning"] for m in self.space.models]
+        found: dict[str, Design] = {}
+        for row in itertools.zip_longest(*kinds):  # the plainest of every kind come first
+            for agent in row:
+                if agent is not None and len(found) < most:
+                    design = self.space.normalise(Design(agent))
+                    if not self.space.check(design):
+                        found.setdefault(design.hash, design)
+        return list(found.values())
+
+    def teams(self, members: Sequence[Design]) -> Sequence[Design]:
+        """See `paragent.searcher.TeamSpace.teams`."""
+        if len(members) == 1:
+            return [] if self.space.check(members[0]) else [self.space.normalise(members[0])]
+        nodes = [member.root for member in members]
+        wanted = []
+        for topology in self.space.by_kind["topology"]:
+            team = self._team(topology, nodes) if self.space.able(topology) else None
+            if team is not None and team.lead is None:
+                wanted.append(Design(team))
+            elif team is not None and team.lead is not None:
+                for model in self.space.able(topology):
+                    lead = replace(team.lead, model=Part(model.name))
+                    wanted.append(Design(replace(team, lead=lead)))
+        found = {d.hash: d for d in map(self.space.normalise, wanted) if not self.space.check(d)}
+        return list(found.values())
+
+    def describe(self, design: Design) -> str:
+        """See `paragent.searcher.TeamSpace.describe`."""
+        said = []
+        for _, agent in design.agents():
+            kinds: list[tuple[Kind, Part]] = [("model", agent.model)]
+            kinds += [(slot, p) for slot in PART_SLOTS if (p := getattr(agent, slot)) is not None]  # type: ignore[misc]
+            kinds += [("tool", tool) for tool in agent.tools]
+            found = (find_part(kind, part) for kind, part in kinds)
+            said.append(" ".join([agent.role, *(c.summary for c in found if c is not None)]))
+        return "; ".join(text.strip() for text in said)
+
+    # -- moves on finished designs --------------------------------------------------------------
+
+    def edits(self, design: Design) -> Sequence[Design]:
+        """All legal designs one edit away, without doubles, in a fixed order."""
+        return self._legal(
+            (
+                design.replace_at(path, changed)
+                for path, node in design.nodes()
+                for changed in self._changed(node)
+                if isinstance(changed, Agent) or not path.endswith("lead")
+            ),
+            design,
+        )
+
+    def _legal(self, candidates: Iterable[Design], but: Design) -> list[Design]:
+        found: dict[str, Design] = {}
+        but = self.space.normalise(but)
+        for candidate in candidates:
+            normal = self.space.normalise(candidate)
+            if normal.hash not in found and normal != but and not self.space.check(normal):
+                found[normal.hash] = normal
+        return list(found.values())
+
+    def _changed(self, node: Node) -> Iterable[Node]:
+        if isinstance(node, Agent):
+            yield from self._changed_agent(node)
+            for topology in self.space.by_kind["topology"]:
+                if topology.members[1] == 1:
+                    yield self._team(topology, (node,))
+                    continue
+                for model in self.space.models:
+                    if model.name != node.model.name or len(self.space.models) == 1:
+                        pair = (node, replace(node, model=Part(model.name)))
+                        yield self._team(topology, pair)
+            return
+        current = find_part("topology", node.topology)
+        for part in self._parameters("topology", node.topology):
+            yield replace(node, topology=part)
+        for other in self.space.by_kind["topology"]:
+            if other != current:
+                yield self._team(other, node.members[: other.members[1]])
+        for i, member in enumerate(node.members):
+            rest = node.members[:i] + node.members[i + 1 :]
+            if rest:
+                yield replace(node, members=rest)
+            yield replace(member, role="") if isinstance(member, Agent) else member
+            if i:
+                swapped = (*rest[: i - 1], member, *rest[i - 1 :])
+                yield replace(node, members=swapped)
+        last = node.members[-1]
+        for model in self.space.models:
+            if isinstance(last, Agent):
+                more = replace(last, model=Part(model.name), role="")
+                yield replace(node, members=(*node.members, more))
+        yield from self._moved_skills(node)
+
+    def _changed_agent(self, agent: Agent) -> Iterable[Agent]:
+        for model in self.space.models:
+            yield replace(agent, model=Part(model.name))
+        slots: tuple[Kind, ...] = ("reasoning", "planning", "memory", "guard")
+        for slot in slots:
+            now: Part | None = getattr(agent, slot)
+            options = [
+                default_part(c) for c in self.space.by_kind[slot] if not now or c.name != now.name
+            ]
+            if now is not None:
+                options += self._parameters(slot, now)
+            for part in options:
+                yield replace(agent, **{slot: part})  # type: ignore[arg-type]
+            if now is not None and slot != "reasoning":
+                yield replace(agent, **{slot: None})  # type: ignore[arg-type]
+        for tool in self.space.by_kind["tool"]:
+            held = {t.name for t in agent.tools}
+            if tool.name in held:
+                yield replace(agent, tools=tuple(t for t in agent.tools if t.name != tool.name))
+            else:
+                yield replace(agent, tools=(*agent.tools, default_part(tool)))
+        # A tool and the reasoning that gives it room come together.
+        for reasoning in self.space.by_kind["reasoning"]:
+            for tool in self.space.by_kind["tool"]:
+                if reasoning.name != agent.reasoning.name and not agent.tools:
+                    yield replace(
+                        agent, reasoning=default_part(reasoning), tools=(default_part(tool),)
+                    )
+            yield replace(agent, reasoning=default_part(reasoning), tools=())
+
+    def _parameters(self, kind: Kind, part: Part) -> list[Part]:
+        """The part with one parameter at another legal value."""
+        component = find_part(kind, part)
+        if component is None:
+            return []
+        now = {**component.defaults, **dict(part.params)}
+        return [
+            Part.of(part.name, **{**now, key: value})
+            for key in sorted(component.params)
+            for value in component.params[key]
+            if value != now[key]
+        ]
+
+    def _team(self, topology: Component, members: Sequence[Node]) -> Team:
+        """A team of these members; with a lead and the skills shared out where it has one."""
+        plain = [replace(m, role="") if isinstance(m, Agent) else m for m in members]
+        lead = None
+        if topology.lead:
+            lead = Agent(Part(self.space.able(topology)[0].name), self.space.plainest)
+        if shares_skills(topology):
+            owners = [i % len(plain) for i in range(len(self.space.skills))]
+            plain = self.space.with_roles(plain, owners)
+        return Team(default_part(topology), tuple(plain), lead)
+
+    def _moved_skills(self, team: Team) -> Iterable[Team]:
+        """One skill given to another member."""
+        topology = find_part("topology", team.topology)
+        if topology is None or not shares_skills(topology) or not self.space.skills:
+            return
+        roles = [m.role.split("+") if isinstance(m, Agent) else [] for m in team.members]
+        owners = [next((i for i, r in enumerate(roles) if s in r), 0) for s in self.space.skills]
+        for k, owner in enumerate(owners):
+            for i in range(len(team.members)):
+                if i != owner:
+                    moved = [*owners[:k], i, *owners[k + 1 :]]
+                    yield replace(team, members=tuple(self.space.with_roles(team.members, moved)))
+
+    def recombine(self, one: Design, other: Design, rng: random.Random) -> Design:
+        """`one` with a slot or a subtree of `other`; where nothing legal and new comes of it, a
+        random edit of `one`, or `one` itself where it has none."""
+        trials: list[Callable[[], Design]] = []
+        theirs = list(other.nodes())
+        for path, node in one.nodes():
+            for _, given in theirs:
+                if isinstance(node, Agent) and isinstance(given, Agent):
+                    for slot in ("model", *PART_SLOTS, "tools"):
+                        changed = replace(node, **{slot: getattr(given, slot)})
+                        trials.append(lambda p=path, c=changed: one.replace_at(p, c))  # type: ignore[misc]
+                if not path.endswith("lead"):
+                    trials.append(lambda p=path, c=given: one.replace_at(p, c))  # type: ignore[misc]
+        rng.shuffle(trials)
+        known = {self.space.normalise(one).hash, self.space.normalise(other).hash}
+        for trial in trials[:50]:
+            child = self.space.normalise(trial())
+            if child.hash not in known and not self.space.check(child):
+                return child
+        edits = self.edits(one)
+        return rng.choice(edits) if edits else one
