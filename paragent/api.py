@@ -206,11 +206,6 @@ class _Prepared:
             )
         self.config = config
         context = self.benchmark.context
-        available = frozenset(
-            tag
-            for tag, there in (("notes", context.notes), ("examples", context.examples))
-            if there
-        )
         self.space = DesignSpace(
             models=self.models,
             include=config.include,
@@ -220,7 +215,7 @@ class _Prepared:
                 max_members=config.max_members,
                 max_calls_per_task=config.max_calls_per_task,
             ),
-            available=available,
+            available=context.tags,
             skills=context.skills,
             steps=self.benchmark.steps if isinstance(self.benchmark, Interactive) else 0,
             plays=self.benchmark.plays if isinstance(self.benchmark, Interactive) else 1,

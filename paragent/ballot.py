@@ -37,3 +37,21 @@ def most_confident(answers: Sequence[Answer]) -> Answer:
     if not answers:
         raise ValueError("nothing to choose from")
     return max(answers, key=lambda a: -1.0 if a.confidence is None else a.confidence)
+
+
+def weighted_plurality(answers: Sequence[Answer], weights: Sequence[float]) -> Answer:
+    """The answer with the largest summed weight (ties to the first given), told by its heaviest
+    voter; its confidence is its share of all weight.
+
+    Weights are positive. Answers without text win only where all are empty. Raises ValueError for
+    no answers.
+    """
+    if not answers:
+        raise ValueError("a vote needs at least one answer")
+    groups: dict[str, list[int]] = {}
+    for i, answer in enumerate(answers):
+        groups.setdefault(normalised(answer.text), []).append(i)
+    voting = {key: group for key, group in groups.items() if key} or groups
+    winner = max(voting.values(), key=lambda group: sum(weights[i] for i in group))
+    voter = answers[max(winner, key=lambda i: weights[i])]
+    return Answer(voter.text, voter.full, sum(weights[i] for i in winner) / sum(weights))

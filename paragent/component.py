@@ -68,7 +68,10 @@ class Component:
     what the part wraps: nothing for reasoning, [reasoning] for planning, [planned] for a guard,
     [lead?, *members] for a topology, [the agent's whole work] for a memory (whose own calls come on
     top of those). `requires`/`provides` are tags checked inside one agent (or
-    one team): a tool may require "steps", which chain of thought provides. What a topology requires
+    one team): what a part requires must come from the benchmark ("notes", "examples", "corpus",
+    "table", "database"), from the agent's model ("instruct" follows free instructions, "tools"
+    calls tools; the calculator needs neither) or from its reasoning ("steps" is room for tools,
+    "folds" passes its steps through the memory's `fold`). What a topology requires
     and the benchmark does not give must come from its lead's model, or from the model of every
     agent below it where it has no lead: "instruct" is a model that follows free instructions.
     `members` is the legal (lowest, highest) number of members of a topology, `lead` whether it
@@ -126,17 +129,49 @@ class Example:
     answer: str
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A named table of texts; every row is as long as `columns`."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 @dataclass(frozen=True)
 class Context:
     """What surrounds a task: the benchmark's notes and worked examples, which may be looked up,
     and the names of its kinds of tasks, by which a team can divide the work. `labelled` are
     questions (never ones that are measured) with the skill each needs: what a router learns from.
+    `corpus` (passages to search), `tables` and `database` (path of an SQLite file, opened for
+    reading only) are what tools read.
     """
 
     notes: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     skills: tuple[str, ...] = ()
     labelled: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """What components may require of it: "notes", "examples", "labelled"."""
+        there = (("notes", self.notes), ("examples", self.examples), ("labelled", self.labelled))
+        return frozenset(tag for tag, found in there if found)
+    corpus: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    database: str = ""
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """What a component may require of a benchmark, as far as it is there."""
+        there = {
+            "notes": self.notes,
+            "examples": self.examples,
+            "corpus": self.corpus,
+            "table": self.tables,
+            "database": self.database,
+        }
+        return frozenset(tag for tag, found in there.items() if found)
 
 
 @dataclass(frozen=True)
@@ -148,7 +183,8 @@ class Tool:
     text for models that use tools by writing: they write `<<argument>>`, or `<<name: argument>>`
     where the agent has several tools. `schema` is the JSON schema of the arguments for models with
     native tool calling; `call` gets the one called `argument`, or all of them as one JSON text
-    where `argument` is empty.
+    where `argument` is empty. `over` makes the tool over a benchmark's data, for tools that read
+    some; without a benchmark the tool stands as it is.
     """
 
     name: str
@@ -158,6 +194,7 @@ class Tool:
     native_instruction: str
     schema: Mapping[str, Any] = field(default_factory=dict)
     argument: str = "expression"
+    over: Callable[[Context], Tool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,12 +309,24 @@ class TeamView:
 #: Seconds of model time on the current chain of one task; `together` joins chains by their maximum.
 chain_clock: ContextVar[float] = ContextVar("chain_clock", default=0.0)
 
+#: Whether independent steps of the task run one after another: they act on one world.
+in_order: ContextVar[bool] = ContextVar("in_order", default=False)
+
 
 async def together(jobs: Sequence[Awaitable[T]]) -> list[T]:
     """Run independent steps at the same time; the task's latency grows by the slowest only.
 
+    In an environment they run one after another, in the order given: they act on one world.
     The first exception cancels the others and is raised.
     """
+    if in_order.get():
+        results: list[T] = []
+        try:
+            for job in jobs:
+                results.append(await job)
+        finally:
+            _close_unbegun(jobs)
+        return results
 
     async def run(job: Awaitable[T]) -> tuple[T, float]:
         return await job, chain_clock.get()
@@ -288,14 +337,19 @@ async def together(jobs: Sequence[Awaitable[T]]) -> list[T]:
     except BaseException:
         for task in tasks:
             task.cancel()
-        for job in jobs:  # one that has not begun never will, and Python would warn of it
-            if inspect.iscoroutine(job) and inspect.getcoroutinestate(job) == inspect.CORO_CREATED:
-                job.close()
+        _close_unbegun(jobs)
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
     if done:
         chain_clock.set(max(clock for _, clock in done))
     return [result for result, _ in done]
+
+
+def _close_unbegun(jobs: Sequence[Awaitable[Any]]) -> None:
+    """One that has not begun never will, and Python would warn of it."""
+    for job in jobs:
+        if inspect.iscoroutine(job) and inspect.getcoroutinestate(job) == inspect.CORO_CREATED:
+            job.close()
 
 
 ANSWER_MARK = "Answer:"
