@@ -73,14 +73,19 @@ class Referee(Protocol):
 
 
 @runtime_checkable
-class Judged(Protocol):
-    """A benchmark that needs model calls of its own. `score` is not called then.
+class CallsModels(Protocol):
+    """A benchmark that needs model calls of its own, for judges or simulated users.
 
     `models` are the names of the models it calls: their keys and prices are checked before a run.
     """
 
     @property
     def models(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
+class Judged(CallsModels, Protocol):
+    """A benchmark that a model helps to score. `score` is not called then."""
 
     async def judge(self, task: Task, answer: str, referee: Referee) -> float:
         """As `score`, with a referee to ask."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from paragent.component import Context, Memory, Reply, Tool, chain_clock, run_tool, tool_of
+from paragent.environment import World
 from paragent.errors import CallFailure
 from paragent.outcome import Purpose, Usage
 from paragent.runtime.model import Completion, LanguageModel, Message, Request
@@ -52,6 +53,10 @@ class TaskRun:
     asks_left: int = 1_000_000
     usage: Usage = field(default_factory=Usage)
     trace: list[TraceStep] | None = None
+    #: The last answer of every member of the root's team that was asked, by its number.
+    said: dict[int, str] = field(default_factory=dict)
+    #: The environment that the design acts in, where the task has one.
+    world: World | None = None
 
     async def call(self, path: str, model: LanguageModel, request: Request) -> Completion:
         """One model call through the session, counted."""
@@ -105,7 +110,7 @@ class ModelChat:
         if found is None:
             known = ", ".join(t.name for t in self.tools) or "none"
             return f"error: there is no tool called {tool!r}; tools: {known}"
-        return await run_tool(found, argument)
+        return await self._run(found, argument)
 
     async def fold(self, steps: Sequence[str]) -> Sequence[str]:
         """See `paragent.component.Chat.fold`."""
@@ -137,6 +142,10 @@ class ModelChat:
         self.run.asks_left -= 1
         used = self.tools if tools and "{tools}" in instruction else ()
         system = instruction.replace("{tools}", self._clause(used))
+        world = self.run.world
+        if tools and world is not None:  # whoever may use tools may act
+            used = self.tools
+            system = f"{system}\n{world.brief(self.model.tool_protocol == 'native')}"
         if self.role:
             system = f"You are the {self.role.replace('+', ' and ')} agent. {system}"
         if memory and (block := await self._block(question)):
@@ -151,11 +160,18 @@ class ModelChat:
             sample=label,
             tools=used,
         )
-        completion = await self._converse(request)
+        if tools and world is not None:
+            completion = await self._act(request, world)
+        else:
+            completion = await self._converse(request)
         return Reply(completion.text, completion.confidence)
 
     def _clause(self, tools: Sequence[Tool]) -> str:
-        native = self.model.tool_protocol == "native"
+        protocol = self.model.tool_protocol
+        if protocol == "text" and len(tools) > 1:
+            known = " ".join(f"{t.name}: {t.description}" for t in tools)
+            return f". Use the tools by writing <<name: argument>> ({known})"
+        native = protocol == "native"
         return "".join(t.native_instruction if native else t.instruction for t in tools)
 
     async def _converse(self, request: Request) -> Completion:
@@ -189,6 +205,48 @@ class ModelChat:
             request = replace(request, messages=(*request.messages, spoken, *results))
         return replace(completion, text=said + completion.text) if said else completion
 
+    async def _act(self, request: Request, world: World) -> Completion:
+        """The call, and all that the agent does in the world until it is done or stopped.
+
+        Every turn takes a step of the world, so a task's calls are bounded by its asks and steps.
+        """
+        native = self.model.tool_protocol == "native"
+        if not native:  # an engine that runs its own tools knows nothing of a world
+            request = replace(request, tools=(), stop=(*request.stop, ">>"))
+        while True:
+            completion = await self.run.call(self.path, self.model, request)
+            if not world.open:
+                return completion
+            before = world.steps_left
+            spoken = Message("assistant", completion.text, completion.tool_calls if native else ())
+            head, mark, written = completion.text.rpartition("<<")
+            if native and completion.tool_calls:
+                results = []
+                for c in completion.tool_calls:  # in the order in which the model wrote them
+                    result = await self._run_native(c.name, c.arguments)
+                    results.append(Message("tool", result, (), c.id))
+            elif not native and mark and ">>" not in written:
+                name, _, argument = written.partition(":")
+                result = await self.use(name.strip(), argument.strip())
+                spoken = Message("assistant", f"{head}<<{written}>>")
+                results = [Message("user", f"={result}")]
+            else:
+                answer = await world.hear(completion.text)
+                if answer is None:
+                    return completion
+                results = [Message("user", answer)]
+            if world.environment.over:
+                return completion
+            # Own tools, unknown names and unreadable arguments took none: each turn takes one.
+            world.steps_left = min(world.steps_left, before - 1)
+            request = replace(request, messages=(*request.messages, spoken, *results))
+
+    async def _run(self, tool: Tool, argument: str) -> str:
+        world = self.run.world
+        if world is not None and world.owns(tool):
+            return await world.act(tool, argument)
+        return await run_tool(tool, argument)
+
     async def _run_native(self, name: str, arguments: str) -> str:
         tool = tool_of(self.tools, name)
         if tool is None:
@@ -198,18 +256,21 @@ class ModelChat:
         except json.JSONDecodeError:
             return "error: the arguments are no JSON"
         if not tool.argument:
-            return await run_tool(tool, json.dumps(value))
+            return await self._run(tool, json.dumps(value))
         if isinstance(value, dict):
             value = value.get(tool.argument, "")
         return await run_tool(tool, str(value))
 
     async def _run_written(self, tools: Sequence[Tool], written: str) -> str:
-        """`name: argument` where the name is a tool's; else all of it goes to the first tool."""
+        """`name: argument` where the name is a tool's; else all of it goes to the only tool."""
         name, colon, argument = written.partition(":")
         named = tool_of(tools, name.strip()) if colon else None
-        return (
-            await run_tool(named, argument.strip()) if named else await run_tool(tools[0], written)
-        )
+        if named is not None:
+            return await run_tool(named, argument.strip())
+        if len(tools) > 1:
+            known = ", ".join(tool.name for tool in tools)
+            return f"error: write <<name: argument>>; the tools are {known}"
+        return await run_tool(tools[0], written)
 
 
 def stable_seed(*parts: object) -> int:

@@ -11,12 +11,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from paragent.chat import Draw, ModelChat, TaskRun
-from paragent.component import Answer, Chat, Component, Member, Memory, Solve, TeamView, chain_clock
+from paragent.component import (
+    Answer,
+    Chat,
+    Component,
+    Member,
+    Memory,
+    Solve,
+    TeamView,
+    chain_clock,
+    in_order,
+)
 from paragent.design import Agent, Design, Node, Part
-from paragent.errors import InvalidDesign, ParagentError, nearest
+from paragent.environment import EnvironmentFailure, World
+from paragent.errors import CallFailure, CapReached, InvalidDesign, ParagentError, nearest
+from paragent.parts import usd_bound
 from paragent.registry import component_of
 from paragent.runtime.model import LanguageModel
-from paragent.space import usd_bound
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,48 @@ class System:
             return await self._run(run, question, Draw())
         finally:
             run.usage = replace(run.usage, latency_s=chain_clock.get())
+
+    async def play(self, run: TaskRun, world: World, question: str, plays: int) -> Answer:
+        """One task that is an environment; the design may be asked `plays` times.
+
+        Raises as `answer` does, and EnvironmentFailure.
+        """
+        run.world = world
+        run.asks_left = min(run.asks_left, self.max_calls * plays)
+        chain_clock.set(0.0)
+        in_order.set(world.environment.orderly)
+        left = plays
+
+        async def ask(text: str) -> Answer:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise ValueError(f"the environment asked more than {plays} times")
+            try:
+                return await self._run(run, text, Draw())
+            except (CallFailure, CapReached):
+                raise
+            except Exception as error:
+                raise _ComponentFault(error) from error
+
+        try:
+            return await world.environment.play(ask, question)
+        except (CallFailure, CapReached):
+            raise
+        except _ComponentFault as fault:
+            raise fault.error from fault.error
+        except Exception as error:
+            raise EnvironmentFailure(error) from error
+        finally:
+            in_order.set(False)
+            run.usage = replace(run.usage, latency_s=chain_clock.get())
+
+
+class _ComponentFault(Exception):
+    """A component's error on its way through an environment, which must not be blamed for it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 def compile_design(design: Design) -> System:
@@ -73,7 +126,10 @@ def _compile(
 
     def member(i: int, run: TaskRun, draw: Draw) -> Member:
         async def solve(question: str, *, temperature: float = 0.0, sample: int = 0) -> Answer:
-            return await compiled[i][0](run, question, draw.then(temperature, sample))
+            answer = await compiled[i][0](run, question, draw.then(temperature, sample))
+            if not path:
+                run.said[i] = answer.text
+            return answer
 
         return Member(names[i], solve, prices[i])
 
@@ -104,7 +160,8 @@ def _chat_maker(
         memory = _build(component_of("memory", agent.memory.name, slot), agent.memory, slot)
 
     def make(run: TaskRun, question: str, draw: Draw) -> Chat:
-        return ModelChat(run, path, model, agent.role, tools, memory, question, draw)
+        given = (*run.world.environment.tools, *tools) if run.world is not None else tools
+        return ModelChat(run, path, model, agent.role, given, memory, question, draw)
 
     return make
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 
+from paragent.ballot import normalised
 from paragent.benchmark import Benchmark, Judged, ReadsAll, Task, valid_score
 from paragent.chat import Caller, TaskRun, TraceStep, stable_seed
 from paragent.compile import System
 from paragent.component import Reply
+from paragent.design import Design, Team
+from paragent.environment import Interactive, ScoreFault, World
 from paragent.errors import CallFailure, CapReached
 from paragent.outcome import Failed, Measured, Outcome, Purpose
 from paragent.registry import component_of
@@ -32,6 +35,8 @@ async def evaluate_task(
     outcome, and will be run again when there is budget.
     """
     run = TaskRun(caller, purpose, seed, benchmark.context, trace=trace)
+    if isinstance(benchmark, Interactive):
+        return await _in_environment(system, benchmark, task, run)
     try:
         answer = await system.answer(run, task.question)
     except CapReached:
@@ -50,7 +55,40 @@ async def evaluate_task(
         return Failed("scorer", f"the judge's call failed: {failure}", run.usage)
     except Exception as error:  # a scorer is the user's own code
         return Failed("scorer", f"{type(error).__name__}: {error}", run.usage)
-    return Measured(score, run.usage, text)
+    return Measured(score, run.usage, text, _members(system.design, run, answer.text))
+
+
+async def _in_environment(
+    system: System, benchmark: Interactive, task: Task, run: TaskRun
+) -> Outcome:
+    """The task in a world of its own, scored by the state it ends in."""
+    try:
+        environment = benchmark.environment(task, ModelReferee(run.caller, run.seed, task.id))
+    except Exception as error:  # an environment is a plug-in, or a package of others
+        return Failed("environment", f"{type(error).__name__}: {error}", run.usage)
+    world = World(environment, benchmark.steps)
+    try:
+        answer = await system.play(run, world, task.question, benchmark.plays)
+        score = await world.score(answer)
+    except CapReached:
+        raise
+    except CallFailure as failure:
+        return Failed(failure.kind, failure.why, run.usage)
+    except ScoreFault as fault:
+        return Failed("scorer", str(fault), run.usage)
+    except Exception as error:  # a component is a plug-in: its error is this design's failure
+        return Failed("component", f"{type(error).__name__}: {error}", run.usage)
+    finally:
+        await environment.aclose()
+    return Measured(score, run.usage, answer.text, _members(system.design, run, answer.text))
+
+
+def _members(design: Design, run: TaskRun, final: str) -> tuple[bool | None, ...]:
+    """See `Measured.members`."""
+    if not isinstance(design.root, Team):
+        return ()
+    said = (run.said.get(i) for i in range(len(design.root.members)))
+    return tuple(None if s is None else normalised(s) == normalised(final) for s in said)
 
 
 async def score_of(

@@ -34,7 +34,8 @@ TRIES = 2000
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a design may be. `max_calls_per_task` bounds declared worst-case calls."""
+    """How large a design may be. `max_calls_per_task` bounds declared worst-case calls, without
+    the steps and plays of an environment."""
 
     max_depth: int = 2
     max_members: int = 3
@@ -48,7 +49,8 @@ class DesignSpace:
 
     `models` are the models to choose from; `include` (all where None) and `exclude` name other
     components; `available` are the tags that the benchmark gives ("notes", "examples"); `skills`
-    its kinds of tasks, which a topology with a lead shares out among its members.
+    its kinds of tasks, which a topology with a lead shares out among its members. `steps` and
+    `plays` are those of its environments, for bounds (see `paragent.environment`).
     Raises UnknownName for a name that is not registered, UsageError for a space without designs.
     """
 
@@ -61,10 +63,13 @@ class DesignSpace:
         limits: Limits = Limits(),
         available: frozenset[str] = frozenset(),
         skills: Sequence[str] = (),
+        steps: int = 0,
+        plays: int = 1,
     ) -> None:
         if not models:
             raise UsageError("a space needs at least one model")
         self.limits, self.available, self.skills = limits, available, tuple(skills)
+        self.steps, self.plays = steps, plays
         for name in (*(include or ()), *exclude):
             if name not in all_components:
                 raise UnknownName("component", name, all_components.names())
@@ -284,11 +289,10 @@ class DesignSpace:
         if design.depth > self.limits.max_depth:
             reasons.append(f"root: {design.depth} levels; at most {self.limits.max_depth}")
         if not reasons:
-            bounds = self.bounds(design)
-            if bounds.calls > self.limits.max_calls_per_task:
+            bounds, calls = self.bounds(design), call_bound(design.root)
+            if calls > self.limits.max_calls_per_task:
                 reasons.append(
-                    f"root: up to {bounds.calls} calls per task; "
-                    f"at most {self.limits.max_calls_per_task}"
+                    f"root: up to {calls} calls per task; at most {self.limits.max_calls_per_task}"
                 )
             dear = self.limits.max_usd_per_task
             if dear is not None and (bounds.usd is None or bounds.usd > dear):
@@ -373,9 +377,11 @@ class DesignSpace:
     # -- bounds and features --------------------------------------------------------------------
 
     def bounds(self, design: Design) -> Bounds:
-        """Worst case of one task. Dollars take every call at the dearest model's price and
-        600 + 256 tokens; None where a price is unknown."""
-        return Bounds(call_bound(design.root), usd_bound(design.root))
+        """Worst case of one task, steps and plays of an environment included. Dollars take every
+        call at the dearest model's price and 600 + 256 tokens; None where a price is unknown."""
+        once, usd = call_bound(design.root), usd_bound(design.root)
+        calls = once * self.plays + self.steps
+        return Bounds(calls, usd if usd is None else usd * calls / once)
 
     def features(self, design: Design) -> Mapping[str, float]:
         """Counts of components and of pairs inside an agent, tree measures, bounds."""
