@@ -151,12 +151,6 @@ class Context:
     examples: tuple[Example, ...] = ()
     skills: tuple[str, ...] = ()
     labelled: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """What components may require of it: "notes", "examples", "labelled"."""
-        there = (("notes", self.notes), ("examples", self.examples), ("labelled", self.labelled))
-        return frozenset(tag for tag, found in there if found)
     corpus: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     database: str = ""
@@ -167,6 +161,7 @@ class Context:
         there = {
             "notes": self.notes,
             "examples": self.examples,
+            "labelled": self.labelled,
             "corpus": self.corpus,
             "table": self.tables,
             "database": self.database,
