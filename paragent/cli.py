@@ -46,11 +46,19 @@ COMMANDS: Mapping[str, Command | Group] = {
     "ask": Command("paragent.commands.ask", "put a question to a design"),
     "list": Command("paragent.commands.listing", "components, searchers, benchmarks, models, runs"),
     "inspect": Command("paragent.commands.inspect", "one component, benchmark or design in full"),
+    "fetch": Command("paragent.commands.fetch", "get a benchmark's public data, once"),
     "cache": Command("paragent.commands.cache", "the shared cache of endpoint answers"),
     "doctor": Command("paragent.commands.doctor", "check this machine"),
     "lab": Group(
         "measurements of Paragent's own parts",
         {
+            "compare": Command(
+                "paragent.lab.compare", "which searcher to trust, on recorded results"
+            ),
+            "committee": Command(
+                "paragent.lab.committee", "committees of models, chosen from recorded answers"
+            ),
+            "record": Command("paragent.lab.record", "a finished run as a table to replay"),
             "pocket-table": Command(
                 "paragent.lab.pocket_table", "what the pocket models can do, with intervals"
             ),

@@ -22,6 +22,7 @@ from paragent.errors import ParagentError, UnknownName
 
 if TYPE_CHECKING:
     from paragent.benchmark import Benchmark
+    from paragent.hub import Source
     from paragent.searcher import Searcher
 
 
@@ -39,12 +40,14 @@ class SearcherPlugin:
 
     `make(space, seed=…, cost=…, **options)` returns a fresh `Searcher`; `options` maps each
     option to its default. `cost` is the unit of the second objective (`outcome.CostName`).
+    `reads_tasks`: it also gets `questions`, the development tasks' ids and questions (no answers).
     """
 
     name: str
     summary: str
     make: Callable[..., Searcher] = field(repr=False)
     options: dict[str, Any] = field(default_factory=dict, hash=False)
+    reads_tasks: bool = False
     paper: str = ""
     version: str = "1"
 
@@ -55,7 +58,8 @@ class BenchmarkPlugin:
 
     `sizes` are the tasks of each split as published (a local copy may hold fewer). `scorer` says
     in a few words how an answer is scored, `needs` what it takes beside this package. `missing()`
-    is the command that makes the benchmark ready, or "" where it is; it must be quick.
+    is the command that makes the benchmark ready, or "" where it is; it must be quick. `data` is
+    the public data set that `paragent fetch` gets.
     """
 
     name: str
@@ -68,6 +72,7 @@ class BenchmarkPlugin:
     scorer: str = ""
     needs: str = ""
     missing: Callable[[], str] = field(default=lambda: "", repr=False)
+    data: Source | None = field(default=None, repr=False)
 
 
 T = TypeVar("T", bound=Named)
