@@ -26,8 +26,9 @@ from paragent.design import Agent, Design, Node, Part
 from paragent.environment import EnvironmentFailure, World
 from paragent.errors import CallFailure, CapReached, InvalidDesign, ParagentError, nearest
 from paragent.parts import usd_bound
-from paragent.registry import component_of
+from paragent.registry import component_of, components
 from paragent.runtime.model import LanguageModel
+from paragent.template import in_force, mistaken, nested
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,16 @@ def compile_design(design: Design) -> System:
     """Build every part of a design. Raises UnknownName or InvalidDesign with the path inside."""
     models: dict[str, LanguageModel] = {}
     solver, bound = _compile(design.root, "", "root", models)
-    return System(design, models, bound, solver)
+    texts = {c.name: c.prompts for c in components if c.prompts} if design.prompts else {}
+    wrong = mistaken(nested(design.prompts), texts)
+    if wrong:
+        raise InvalidDesign(".".join(("prompts", *wrong[0])), wrong[1])
+
+    async def run(task: TaskRun, question: str, draw: Draw) -> Answer:
+        with in_force(design.prompts):
+            return await solver(task, question, draw)
+
+    return System(design, models, bound, run)
 
 
 Solver = Callable[[TaskRun, str, Draw], Awaitable[Answer]]

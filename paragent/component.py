@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from paragent.design import Param
+from paragent.template import Prompt
 
 Kind = Literal["model", "reasoning", "planning", "memory", "tool", "guard", "topology", "subagent"]
 T = TypeVar("T")
@@ -75,7 +76,8 @@ class Component:
     and the benchmark does not give must come from its lead's model, or from the model of every
     agent below it where it has no lead: "instruct" is a model that follows free instructions.
     `members` is the legal (lowest, highest) number of members of a topology, `lead` whether it
-    has a lead agent. `paper` is the source with its section; bump `version` whenever the same
+    has a lead agent. `prompts` are its templates, named `component.part`, for which a user may give
+    other texts. `paper` is the source with its section; bump `version` whenever the same
     parameters would give other answers.
     """
 
@@ -92,6 +94,7 @@ class Component:
     price: Price | None = None
     members: tuple[int, int] = (2, 3)
     lead: bool = False
+    prompts: tuple[Prompt, ...] = ()
     paper: str = ""
     version: str = "1"
 
@@ -101,6 +104,9 @@ class Component:
         for key, values in self.params.items():
             if not values:
                 raise ValueError(f"component {self.name!r}: parameter {key!r} has no legal value")
+        for prompt in self.prompts:
+            if prompt.name.partition(".")[0] != self.name:
+                raise ValueError(f"component {self.name!r}: {prompt.name!r} is not its template")
 
     @property
     def defaults(self) -> dict[str, Param]:

@@ -29,6 +29,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from paragent.errors import InvalidDesign
+from paragent.template import flat, misshapen, nested
 from paragent.yaml_file import parse
 
 if TYPE_CHECKING:
@@ -98,9 +99,14 @@ Node = Agent | Team
 
 @dataclass(frozen=True)
 class Design:
-    """A complete agent system. Frozen, hashable, and the same on every machine."""
+    """A complete agent system. Frozen, hashable, and the same on every machine.
+
+    `prompts` are texts that stand for templates of its components: sorted pairs of the template's
+    full name (`component.part`) and the text.
+    """
 
     root: Node
+    prompts: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def hash(self) -> str:
@@ -109,12 +115,21 @@ class Design:
 
     def to_data(self) -> dict[str, Any]:
         """Canonical plain data; `Design.from_data` is its inverse."""
-        return _node_to_data(self.root)
+        data = _node_to_data(self.root)
+        return {**data, "prompts": nested(self.prompts)} if self.prompts else data
 
     @staticmethod
     def from_data(data: object) -> Design:
         """Read canonical data. Raises `InvalidDesign` with the path of the first mistake."""
-        return Design(_node_from_data(data, ""))
+        prompts: tuple[tuple[str, str], ...] = ()
+        if isinstance(data, Mapping) and data.get("prompts") is not None:
+            wrong = misshapen(data["prompts"])
+            if wrong:
+                raise InvalidDesign(".".join(("prompts", *wrong[0])), wrong[1])
+            prompts = flat(data["prompts"])
+        if isinstance(data, Mapping):
+            data = {key: value for key, value in data.items() if key != "prompts"}
+        return Design(_node_from_data(data, ""), prompts)
 
     def to_yaml(self) -> str:
         """The canonical data as YAML."""
@@ -149,7 +164,7 @@ class Design:
 
     def replace_at(self, path: str, node: Node) -> Design:
         """A copy with the node at `path` replaced. Raises KeyError for a path that is not there."""
-        return Design(_replace(self.root, path.split(".") if path else [], node))
+        return replace(self, root=_replace(self.root, path.split(".") if path else [], node))
 
     def to_networkx(self) -> nx.DiGraph[str]:
         """The tree as a directed graph, parent to child; node attributes: kind, label, data."""
