@@ -68,6 +68,11 @@ CREATE TABLE flights (          -- sent, and not known to have landed
 )
 
 
+# Encoders are made once: making one costs as much as encoding a short request.
+_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=dict).encode
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def call_key(model: LanguageModel, request: Request) -> bytes:
     """What makes two calls the same call: 32 bytes of SHA-256.
 
@@ -92,7 +97,7 @@ def call_key(model: LanguageModel, request: Request) -> bytes:
         [[t.name, t.description, t.schema] for t in request.tools],
         request.json_output,
     ]
-    text = json.dumps(data, separators=(",", ":"), sort_keys=True, default=dict)
+    text = _canonical(data)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -113,7 +118,7 @@ def completion_to_json(c: Completion) -> str:
         data["estimated"] = True
     if c.extra:
         data["extra"] = dict(c.extra)
-    return json.dumps(data, separators=(",", ":"))
+    return _compact(data)
 
 
 def completion_from_json(text: str) -> Completion:
@@ -223,12 +228,14 @@ class Journal:
 
     def get(self, key: bytes) -> Completion | None:
         """The recorded completion of a key, as a new object; None where there is none."""
-        with self._plainly():
+        try:
             row = self._db.execute(
                 "SELECT completion FROM calls WHERE key = ? AND completion IS NOT NULL "
                 "ORDER BY id LIMIT 1",
                 (key,),
             ).fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {_plain(error)}") from None
         if row is None:
             return None
         try:
@@ -296,14 +303,17 @@ class Journal:
         with self._plainly():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.executemany("INSERT INTO flights VALUES (?,?,?,?,?)", batch.flights)
-                self._db.executemany(
-                    "INSERT INTO calls (key, model, purpose, completion, failure, paid, usd_pico, "
-                    "prompt_tokens, completion_tokens, latency_s, at) "
-                    "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                    batch.rows,
-                )
-                self._db.executemany("DELETE FROM flights WHERE id = ?", batch.landed)
+                if batch.flights:
+                    self._db.executemany("INSERT INTO flights VALUES (?,?,?,?,?)", batch.flights)
+                if batch.rows:
+                    self._db.executemany(
+                        "INSERT INTO calls (key, model, purpose, completion, failure, paid, "
+                        "usd_pico, prompt_tokens, completion_tokens, latency_s, at) "
+                        "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                        batch.rows,
+                    )
+                if batch.landed:
+                    self._db.executemany("DELETE FROM flights WHERE id = ?", batch.landed)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:

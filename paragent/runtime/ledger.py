@@ -332,24 +332,27 @@ class Ledger:
     def _limits(self, purpose: str, pending: bool = True) -> list[tuple[str, float, float]]:
         """(cap, limit, used) of every cap on calls that the purpose sees, tightest view."""
         rows: list[tuple[str, float, float]] = []
-        names = ("usd", self._pico_cap), ("tokens", self.caps.tokens), ("calls", self.caps.calls)
+        caps = self.caps
+        names = ("usd", self._pico_cap), ("tokens", caps.tokens), ("calls", caps.calls)
         mine = purpose == HELD_FOR
         for i, (name, cap) in enumerate(names):
             if cap is None:
                 continue
-            used = {
-                who: row[i] - (0 if pending else self._pending[who][i])
-                for who, row in self._used.items()
-            }
-            rows.append((name, cap, used[True] + used[False]))
+            held, others = self._used[True][i], self._used[False][i]
+            if not pending:
+                held -= self._pending[True][i]
+                others -= self._pending[False][i]
+            limit, used = cap, held + others
             if not mine and self._held:
                 # Others see their own use against what is not held, whatever final-eval uses.
-                rows.append((name, math.floor(cap * (1 - self._held)), used[False]))
-        if self.caps.minutes is not None:
-            share = 1.0 if mine else 1 - self._held
-            rows.append(("minutes", self.caps.minutes * share, self.seconds / 60))
-        return [min((r for r in rows if r[0] == n), key=lambda r: r[1] - r[2])
-                for n in dict.fromkeys(r[0] for r in rows)]  # fmt: skip
+                share = math.floor(cap * (1 - self._held))
+                if share - others < limit - used:
+                    limit, used = share, others
+            rows.append((name, limit, used))
+        if caps.minutes is not None:
+            part = 1.0 if mine else 1 - self._held
+            rows.append(("minutes", caps.minutes * part, self.seconds / 60))
+        return rows
 
     def _short(
         self, purpose: str, tokens: int, pico: int | None, pending: bool = True

@@ -201,8 +201,11 @@ class Session:
         worst = model.worst_case(request)
         if limiter is None or not is_remote(model):
             return await self._pay(model, request, purpose, key, worst)
-        async with limiter.slot(model.likely_tokens(request)):
+        await limiter.enter(model.likely_tokens(request))
+        try:
             return await self._pay(model, request, purpose, key, worst)
+        finally:
+            limiter.leave()
 
     async def _pay(
         self,
