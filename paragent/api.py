@@ -31,6 +31,7 @@ from paragent.registry import (
     searchers,
 )
 from paragent.run import Run, stored_config
+from paragent.runtime.cages import cage_tags
 from paragent.runtime.journal import Journal, open_user_cache
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.models_file import all_models, register_models, require_keys
@@ -215,7 +216,7 @@ class _Prepared:
                 max_members=config.max_members,
                 max_calls_per_task=config.max_calls_per_task,
             ),
-            available=context.tags,
+            available=context.tags | cage_tags(),
             skills=context.skills,
             steps=self.benchmark.steps if isinstance(self.benchmark, Interactive) else 0,
             plays=self.benchmark.plays if isinstance(self.benchmark, Interactive) else 1,

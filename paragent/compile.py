@@ -170,7 +170,8 @@ def _chat_maker(
         memory = _build(component_of("memory", agent.memory.name, slot), agent.memory, slot)
 
     def make(run: TaskRun, question: str, draw: Draw) -> Chat:
-        given = (*run.world.environment.tools, *tools) if run.world is not None else tools
+        own = tuple(t if t.over is None else t.over(run.context) for t in tools)
+        given = (*run.world.environment.tools, *own) if run.world is not None else own
         return ModelChat(run, path, model, agent.role, given, memory, question, draw)
 
     return make

@@ -22,7 +22,7 @@ class Grammar(Protocol):
 
     @property
     def plainest(self) -> Part: ...
-    def fits(self, component: Component, reasoning: Component) -> bool: ...
+    def fits(self, component: Component, *others: Component) -> bool: ...
     def able(
         self, topology: Component, models: Sequence[Component] | None = None
     ) -> tuple[Component, ...]: ...
@@ -47,8 +47,8 @@ class Moves:
             return [default, *self._parameters(kind, default)]
 
         def kinds_of(m: Component, r: Component) -> list[Agent]:
-            memories = [c for c in self.space.by_kind["memory"] if self.space.fits(c, r)]
-            tools = [c for c in self.space.by_kind["tool"] if self.space.fits(c, r)]
+            memories = [c for c in self.space.by_kind["memory"] if self.space.fits(c, m, r)]
+            tools = [c for c in self.space.by_kind["tool"] if self.space.fits(c, m, r)]
             return [
                 Agent(Part(m.name), thought, memory=memory, tools=kit)
                 for thought in variants("reasoning", r)

@@ -93,6 +93,13 @@ class DesignSpace:
         )
         if not self.by_kind["reasoning"]:
             raise UsageError("the space has no reasoning component: include at least one")
+        for model in self.models:
+            if not any(self.fits(c, model) for c in self.by_kind["reasoning"]):
+                lacking = sorted({t for c in self.by_kind["reasoning"] for t in c.requires})
+                raise UsageError(
+                    f"no reasoning of the space runs on model {model.name!r}, which does not give "
+                    f"{', '.join(lacking)}; include another, such as direct"
+                )
 
     # -- the grammar ----------------------------------------------------------------------------
 
@@ -133,16 +140,17 @@ class DesignSpace:
 
     def _agent(self, at: str, models: Sequence[Component]) -> Generator[Decision, str, Agent]:
         model = yield from _choose(f"{at}.model", models, _name)
-        reasoning = yield from _choose(f"{at}.reasoning", self.by_kind["reasoning"], _name)
+        able = [c for c in self.by_kind["reasoning"] if self.fits(c, model)]
+        reasoning = yield from _choose(f"{at}.reasoning", able, _name)
         thought = yield from self._part(f"{at}.reasoning", reasoning)
         slots: dict[str, Part | None] = {}
         for slot in ("planning", "memory", "guard"):
-            fitting = [c for c in self.by_kind[slot] if self.fits(c, reasoning)]
+            fitting = [c for c in self.by_kind[slot] if self.fits(c, model, reasoning)]
             component = yield from _choose(
                 f"{at}.{slot}", [None, *fitting], lambda c: c.name if c else NONE
             )
             slots[slot] = (yield from self._part(f"{at}.{slot}", component)) if component else None
-        tools = [c for c in self.by_kind["tool"] if self.fits(c, reasoning)]
+        tools = [c for c in self.by_kind["tool"] if self.fits(c, model, reasoning)]
         kits = [
             kit
             for size in range(self.limits.max_tools + 1)
@@ -166,8 +174,10 @@ class DesignSpace:
             values[key] = yield from _choose(f"{at}.{component.name}.{key}", component.params[key])
         return Part.of(component.name, **values)
 
-    def fits(self, component: Component, reasoning: Component) -> bool:
-        return set(component.requires) <= self.available | set(reasoning.provides)
+    def fits(self, component: Component, *others: Component) -> bool:
+        """Whether the benchmark and the others (model, reasoning) give all that it requires."""
+        given = self.available.union(*(other.provides for other in others))
+        return given.issuperset(component.requires)
 
     def able(
         self, topology: Component, models: Sequence[Component] | None = None
@@ -337,9 +347,16 @@ class DesignSpace:
                 return
 
     def _check_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
-        self._check_part("model", agent.model, f"{at}.model", reasons)
+        model = self._check_part("model", agent.model, f"{at}.model", reasons)
         reasoning = self._check_part("reasoning", agent.reasoning, f"{at}.reasoning", reasons)
-        given = self.available | set(reasoning.provides if reasoning else ())
+        by_model = self.available.union(model.provides if model else ())
+        given = by_model.union(reasoning.provides if reasoning else ())
+        lacking = sorted(set(reasoning.requires) - by_model) if reasoning and model else []
+        if lacking:
+            reasons.append(
+                f"{at}.reasoning: {agent.reasoning.name} requires {', '.join(lacking)}, which "
+                f"model {agent.model.name} does not give"
+            )
         extras: list[tuple[Kind, str, Part]] = [
             (slot, f"{at}.{slot}", part)
             for slot in ("planning", "memory", "guard")
@@ -350,7 +367,8 @@ class DesignSpace:
             component = self._check_part(kind, part, where, reasons)
             missing = sorted(set(component.requires) - given) if component else []
             if missing:
-                reasons.append(f"{where}: {part.name} requires {', '.join(missing)}")
+                why = f" (model {agent.model.name} calls no tools)" if "tools" in missing else ""
+                reasons.append(f"{where}: {part.name} requires {', '.join(missing)}{why}")
         if len(agent.tools) > self.limits.max_tools:
             reasons.append(f"{at}.tools: {len(agent.tools)} tools; at most {self.limits.max_tools}")
 

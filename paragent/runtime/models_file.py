@@ -143,6 +143,7 @@ def component(spec: ModelSpec) -> Component:
         build=partial(_build, spec),
         price=spec.price,
         calls=lambda params, inner: 1,
+        provides=("instruct", "tools"),  # natively, or by writing
         paper=_SOURCE,
         version=f"{spec.model_id}@{spec.endpoint}",
     )

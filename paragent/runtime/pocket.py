@@ -25,6 +25,7 @@ import paragent
 from paragent.component import Price
 from paragent.errors import CallFailure
 from paragent.pocket.engine import PocketModel, catalog
+from paragent.runtime.cages import close_sandbox
 from paragent.runtime.model import Completion, Request
 
 MAX_BATCH = 64
@@ -200,10 +201,11 @@ def pool() -> PocketPool:
 
 
 async def close_pool() -> None:
-    """End the running loop's workers, if it has any."""
+    """End the running loop's workers and cages, if it has any."""
     found = _pools.pop(asyncio.get_running_loop(), None)
     if found is not None:
         await found.aclose()
+    await close_sandbox()
 
 
 @dataclass(frozen=True)
