@@ -17,7 +17,7 @@ from functools import cache
 from paragent.benchmark import Task
 from paragent.component import Context
 from paragent.outcome import Split
-from paragent.pocket.tasks import FAMILIES, is_correct, notes, tasks
+from paragent.pocket.tasks import FAMILIES, is_correct, labelled, notes, tasks
 from paragent.registry import BenchmarkPlugin
 
 VERSION = "1"
@@ -31,8 +31,9 @@ class PocketBenchmark:
 
     @property
     def context(self) -> Context:
-        """The notes of the tasks' world, and the families as skills; no examples."""
-        return Context(notes=notes(), skills=FAMILIES)
+        """The notes of the tasks' world, the families as skills with 40 training questions of each
+        for routers; no examples."""
+        return Context(notes=notes(), skills=FAMILIES, labelled=labelled())
 
     def tasks(self, split: Split) -> Sequence[Task]:
         """2,000 tasks; any prefix is balanced over families."""

@@ -320,6 +320,8 @@ class BenchmarkConformance:
     def test_the_context_holds_nothing_of_the_tasks(self) -> None:
         """No note and no example is a question of either split."""
         benchmark = self.load()
-        shown = {*benchmark.context.notes, *(e.question for e in benchmark.context.examples)}
+        context = benchmark.context
+        shown = {*context.notes, *(e.question for e in context.examples)}
+        shown |= {question for question, _ in context.labelled}
         for split in ("dev", "test"):
             assert not shown & {t.question for t in benchmark.tasks(split)}

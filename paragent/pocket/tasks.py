@@ -23,6 +23,7 @@ _PER_SPLIT = 2000
 _SEEDS = {"dev": 101, "test": 202}
 _TEST_SHARE, _DEV_SHARE = 8, 6
 _WORLD_SEED = 24
+_LABELLED, _LABELLED_SEED = 40, 303
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,22 @@ def tasks(split: Literal["dev", "test"]) -> tuple[PocketTask, ...]:
         PocketTask(f"{split}-{i:04d}-{p.family}", p.family, p.level, p.question, p.answer)
         for i, p in enumerate(benchmark_problems(split))
     )
+
+
+@functools.cache
+def labelled() -> tuple[tuple[str, str], ...]:
+    """Return 40 training questions of every family with its name, families in turn."""
+    rng = random.Random(_LABELLED_SEED)
+    found: list[tuple[str, str]] = []
+    for i in range(_LABELLED * len(FAMILIES)):
+        family = FAMILIES[i % len(FAMILIES)]
+        level = problems.LEVELS[i // len(FAMILIES) % len(problems.LEVELS)]
+        while True:
+            made = problems.make(family, level, rng, world())
+            if split_of(made.question) == "train":
+                break
+        found.append((made.question, family))
+    return tuple(found)
 
 
 _MARK = re.compile(r"answer\s*:", re.IGNORECASE)
