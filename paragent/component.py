@@ -32,6 +32,15 @@ Kind = Literal["model", "reasoning", "planning", "memory", "tool", "guard", "top
 T = TypeVar("T")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+#: What a model may provide, and what the words mean: components require them.
+MODEL_TAGS: Mapping[str, str] = {
+    "instruct": "follows free instructions",
+    "judge": "can judge an answer that it is shown",
+    "code": "writes programs",
+    "tools": "calls tools",
+    "logprobs": "tells how probable its words were",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Price:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
 from paragent.component import Component
 from paragent.design import Agent, Design, Node, Part, Team
 from paragent.registry import component_of, components
+from paragent.searcher import Bounds
 
 #: Tokens of one call for worst-case dollars; longer prompts exist, so it is an estimate.
 PROMPT_TOKENS, COMPLETION_TOKENS = 600, 256
@@ -55,6 +61,51 @@ def _with_memory(agent: Agent, bound: int) -> int:
         return bound
     memory = component_of("memory", agent.memory.name)
     return bound + memory.calls({**memory.defaults, **dict(agent.memory.params)}, [bound])
+
+
+def parts_of(node: Node) -> list[Part]:
+    """Every part that stands at the node itself: a team's topology, or all slots of an agent."""
+    return [node.topology] if isinstance(node, Team) else [part for _, part in node.parts()]
+
+
+def texts_of(design: Design, given: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The design's own texts overlaid by those given, as far as its parts have templates."""
+    if not (design.prompts or given):
+        return ()
+    used = {part.name for _, node in design.nodes() for part in parts_of(node)}
+    texts = {**dict(design.prompts), **dict(given)}
+    return tuple(sorted((k, v) for k, v in texts.items() if k.partition(".")[0] in used))
+
+
+def features_of(design: Design, bounds: Bounds) -> Mapping[str, float]:
+    """See `paragent.searcher.Space.features`."""
+    found: Counter[str] = Counter()
+    nodes = list(design.nodes())
+    models: set[str] = set()
+    widest = 1
+    for _, node in nodes:
+        parts = parts_of(node)
+        if isinstance(node, Team):
+            found[f"has:{node.topology.name}"] += 1
+            widest = max(widest, len(node.members))
+        else:
+            models.add(node.model.name)
+            found.update(f"has:{p.name}" for p in parts)
+            names = sorted({p.name for p in parts})
+            found.update(f"pair:{a}&{b}" for a, b in itertools.combinations(names, 2))
+        found.update(f"param:{p.name}.{k}={v}" for p in parts for k, v in p.params)
+    agents = sum(isinstance(node, Agent) for _, node in nodes)
+    measures = {
+        "tree:agents": agents,
+        "tree:teams": len(nodes) - agents,
+        "tree:depth": design.depth,
+        "tree:width": widest,
+        "tree:models": len(models),
+        "bound:log_calls": math.log(bounds.calls),
+    }
+    if bounds.usd:
+        measures["bound:log_usd"] = math.log10(bounds.usd)
+    return {**found, **measures}
 
 
 def find_part(kind: str, part: Part) -> Component | None:

@@ -10,7 +10,6 @@ judge of what is legal, whoever made the design.
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -22,7 +21,16 @@ from paragent.component import Component, Kind
 from paragent.design import PART_SLOTS, Agent, Design, Node, Param, Part, Team, canonical_json
 from paragent.errors import UnknownName, UsageError
 from paragent.moves import Moves
-from paragent.parts import call_bound, default_part, find_part, full_part, shares_skills, usd_bound
+from paragent.parts import (
+    call_bound,
+    default_part,
+    features_of,
+    find_part,
+    full_part,
+    shares_skills,
+    texts_of,
+    usd_bound,
+)
 from paragent.registry import component_of
 from paragent.registry import components as all_components
 from paragent.searcher import Bounds, Decision, Partial
@@ -65,11 +73,12 @@ class DesignSpace:
         skills: Sequence[str] = (),
         steps: int = 0,
         plays: int = 1,
+        prompts: Sequence[tuple[str, str]] = (),
     ) -> None:
         if not models:
             raise UsageError("a space needs at least one model")
         self.limits, self.available, self.skills = limits, available, tuple(skills)
-        self.steps, self.plays = steps, plays
+        self.steps, self.plays, self.prompts = steps, plays, tuple(prompts)
         for name in (*(include or ()), *exclude):
             if name not in all_components:
                 raise UnknownName("component", name, all_components.names())
@@ -100,6 +109,11 @@ class DesignSpace:
                     f"no reasoning of the space runs on model {model.name!r}, which does not give "
                     f"{', '.join(lacking)}; include another, such as direct"
                 )
+        self._unfit: set[str] = set()  # chosen, but no model and reasoning here give what it needs
+        for kind in ("reasoning", "planning", "memory", "tool", "guard"):
+            usable = tuple(c for c in self.by_kind[kind] if self._usable(c))
+            self._unfit |= {c.name for c in self.by_kind[kind]} - {c.name for c in usable}
+            self.by_kind[kind] = usable
 
     # -- the grammar ----------------------------------------------------------------------------
 
@@ -178,6 +192,13 @@ class DesignSpace:
         """Whether the benchmark and the others (model, reasoning) give all that it requires."""
         given = self.available.union(*(other.provides for other in others))
         return given.issuperset(component.requires)
+
+    def _usable(self, component: Component) -> bool:
+        """Whether some model here, with a reasoning where it needs one, gives what it requires."""
+        if component.kind == "reasoning":
+            return any(self.fits(component, m) for m in self.models)
+        thinking = self.by_kind["reasoning"]
+        return any(self.fits(component, m, r) for m in self.models for r in thinking)
 
     def able(
         self, topology: Component, models: Sequence[Component] | None = None
@@ -277,7 +298,7 @@ class DesignSpace:
 
         Unknown components stay as they are (`check` names them).
         """
-        return Design(self._normal(design.root))
+        return Design(self._normal(design.root), texts_of(design, self.prompts))
 
     def _normal(self, node: Node) -> Node:
         if isinstance(node, Team):
@@ -378,8 +399,10 @@ class DesignSpace:
         except UnknownName as unknown:
             reasons.append(str(unknown))
             return None
-        if component not in self.by_kind[kind] and not (
-            kind == "topology" and not self.able(component)  # `_check_models` says it better
+        if (
+            component not in self.by_kind[kind]
+            and component.name not in self._unfit  # `_check_agent` says it better
+            and not (kind == "topology" and not self.able(component))  # so does `_check_models`
         ):
             reasons.append(f"{at}: {part.name} is not among the chosen components")
         for key, value in part.params:
@@ -403,35 +426,7 @@ class DesignSpace:
 
     def features(self, design: Design) -> Mapping[str, float]:
         """Counts of components and of pairs inside an agent, tree measures, bounds."""
-        found: Counter[str] = Counter()
-        nodes = list(design.nodes())
-        models: set[str] = set()
-        widest = 1
-        for _, node in nodes:
-            if isinstance(node, Team):
-                found[f"has:{node.topology.name}"] += 1
-                widest = max(widest, len(node.members))
-                parts = [node.topology]
-            else:
-                parts = [part for _, part in node.parts()]
-                models.add(node.model.name)
-                found.update(f"has:{p.name}" for p in parts)
-                names = sorted({p.name for p in parts})
-                found.update(f"pair:{a}&{b}" for a, b in itertools.combinations(names, 2))
-            found.update(f"param:{p.name}.{k}={v}" for p in parts for k, v in p.params)
-        bounds = self.bounds(design)
-        agents = sum(isinstance(node, Agent) for _, node in nodes)
-        measures = {
-            "tree:agents": agents,
-            "tree:teams": len(nodes) - agents,
-            "tree:depth": design.depth,
-            "tree:width": widest,
-            "tree:models": len(models),
-            "bound:log_calls": math.log(bounds.calls),
-        }
-        if bounds.usd:
-            measures["bound:log_usd"] = math.log10(bounds.usd)
-        return {**found, **measures}
+        return features_of(design, self.bounds(design))
 
     # -- moves: see `paragent.moves` ------------------------------------------------------------
 
