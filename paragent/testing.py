@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from paragent.benchmark import Benchmark, Closes, Judged
+from paragent.benchmark import Benchmark, Closes, Judged, Task
 from paragent.chat import stable_seed
 from paragent.component import (
     Answer,
@@ -34,6 +34,7 @@ from paragent.component import (
     run_tool,
 )
 from paragent.design import Design
+from paragent.environment import Interactive, World, replay
 from paragent.evaluate import score_of
 from paragent.outcome import Evaluation, Failed, Measured, Outcome, Usage
 from paragent.registry import BenchmarkPlugin, SearcherPlugin, searchers
@@ -277,6 +278,23 @@ class ComponentConformance:
         return "\n".join([block, *steps])
 
 
+#: What a model may put where a tool expects something else.
+HOSTILE: tuple[object, ...] = (
+    "", "\x00\ud800", "../" * 50, "9" * 5000, -1, 0, 10**30, 0.5, 1e299, True, None, [], {},
+    ["x"] * 100, {"a": {"b": []}}, [[]], "'; DROP TABLE users; --",
+)  # fmt: skip
+
+
+def hostile_arguments(tool: Tool) -> list[str]:
+    """Texts that are no arguments, wrong ones, and each hostile value at each place."""
+    names = list(tool.schema.get("properties", {}))
+    texts = ["", "{", "[]", "null", "[" * 10_000, '{"no such": 1}', "\x00", "{}"]
+    texts += [json.dumps(dict.fromkeys(names, value)) for value in HOSTILE]
+    plain = {"string": "a", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
+    right = {n: plain.get(tool.schema["properties"][n].get("type"), "a") for n in names}
+    return texts + [json.dumps({**right, n: value}) for n in names for value in HOSTILE]
+
+
 class BenchmarkConformance:
     """What every benchmark must do."""
 
@@ -316,6 +334,35 @@ class BenchmarkConformance:
                 await benchmark.aclose()
 
         asyncio.run(check())
+
+    def test_an_environment_begins_afresh_and_its_oracle_reaches_the_full_score(self) -> None:
+        """Where tasks are environments: known solutions score 1, twice, within the steps."""
+        benchmark = self.load()
+        if not isinstance(benchmark, Interactive):
+            return
+        for task in benchmark.tasks("dev")[:25]:
+            oracle = benchmark.oracle(task)
+            if oracle is not None:
+                assert callable(oracle) or len(oracle) <= benchmark.steps
+                assert [asyncio.run(replay(benchmark, task)) for _ in range(2)] == [1.0, 1.0]
+
+    def test_no_argument_of_a_tool_breaks_an_environment(self) -> None:
+        """Hostile arguments are refused or obeyed; the world stays one that can be scored."""
+        benchmark = self.load()
+        if not isinstance(benchmark, Interactive):
+            return
+
+        async def check(task: Task) -> None:
+            environment = benchmark.environment(task)
+            world = World(environment, 10_000)
+            for tool in environment.tools:
+                for argument in hostile_arguments(tool):
+                    assert isinstance(await world.act(tool, argument), str)
+            assert 0.0 <= await world.score(Answer("")) <= 1.0
+            await environment.aclose()
+
+        for task in benchmark.tasks("dev")[:3]:
+            asyncio.run(check(task))
 
     def test_the_context_holds_nothing_of_the_tasks(self) -> None:
         """No note and no example is a question of either split."""

@@ -18,7 +18,7 @@ from paragent.errors import CallFailure, UnknownName
 from paragent.evaluate import evaluate_task
 from paragent.outcome import Measured, Outcome, Purpose, Split
 from paragent.runtime.journal import Journal, call_key
-from paragent.runtime.model import Completion, LanguageModel, Request
+from paragent.runtime.model import Completion, LanguageModel, Message, Request
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
 
@@ -81,6 +81,7 @@ def trace(design: Design, benchmark: Benchmark, task: Task, journal: Journal, se
 def lines(found: Trace) -> list[str]:
     """The trace as an indented text tree: node, what it was told, what it said, what it cost."""
     shown = [f"design {found.design.hash}  {found.design.label}", f"task   {found.task.id}"]
+    before: dict[str, tuple[Message, ...]] = {}
     for step in found.steps:
         depth = step.path.count(".") + bool(step.path)
         pad = "  " * depth
@@ -90,12 +91,19 @@ def lines(found: Trace) -> list[str]:
             f"{pad}[{step.path or 'root'}] {step.model}: "
             f"{c.prompt_tokens} + {c.completion_tokens} tokens{sure}"
         )
-        for message in step.messages:
+        known = before.get(step.path, ())
+        before[step.path] = step.messages
+        # A conversation that goes on is told once: its last words were shown as said.
+        goes_on = 0 < len(known) < len(step.messages) and step.messages[: len(known)] == known
+        for message in step.messages[len(known) + 1 if goes_on else 0 :]:
             shown += _indented(pad, message.role, message.content)
-        shown += _indented(pad, "said", c.text)
+        if c.text or not c.tool_calls:
+            shown += _indented(pad, "said", c.text)
+        for call in c.tool_calls:
+            shown += _indented(pad, "called", f"{call.name} {call.arguments}")
     if isinstance(found.outcome, Measured):
-        wanted = found.task.answer
-        shown.append(f"answer {found.outcome.answer!r}, wanted {wanted!r}: {found.outcome.score:g}")
+        wanted = f", wanted {found.task.answer!r}" if found.task.answer else ""
+        shown.append(f"answer {found.outcome.answer!r}{wanted}: {found.outcome.score:g}")
     else:
         shown.append(f"no score: {getattr(found.outcome, 'why', '')}")
     return shown

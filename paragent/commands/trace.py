@@ -60,6 +60,10 @@ def main(args: argparse.Namespace) -> int:
                     "model": step.model,
                     "messages": [{"role": m.role, "content": m.content} for m in step.messages],
                     "text": step.completion.text,
+                    "tool_calls": [
+                        {"name": c.name, "arguments": c.arguments}
+                        for c in step.completion.tool_calls
+                    ],
                     "prompt_tokens": step.completion.prompt_tokens,
                     "completion_tokens": step.completion.completion_tokens,
                     "confidence": step.completion.confidence,
