@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from paragent.component import Answer, Component, TeamView
 from paragent.teamwork import brief
+from paragent.template import Prompt
 
-STEP = (
+STEP = Prompt(
+    "chain.step",
     "{question}\n\nThe {before} agent before you handed on:\n{work}\n\n"
-    "Go on from there: keep what is right, mend what is wrong, and answer the question."
+    "Go on from there: keep what is right, mend what is wrong, and answer the question.",
 )
 
 
@@ -21,9 +23,7 @@ async def solve(team: TeamView, question: str) -> Answer:
     answer = await team.members[0].solve(question)
     for before, member in zip(team.members, team.members[1:], strict=False):
         work = brief(answer.full or answer.text)
-        following = await member.solve(
-            STEP.format(question=question, before=before.name, work=work)
-        )
+        following = await member.solve(STEP(question=question, before=before.name, work=work))
         answer = following if following.text else answer
     return answer
 
@@ -36,5 +36,6 @@ CHAIN = Component(
     calls=lambda params, inner: sum(inner),
     requires=("instruct",),
     members=(2, 5),
+    prompts=(STEP,),
     paper="Qian et al. 2024, ChatDev, section 3.1",
 )

@@ -16,16 +16,19 @@ from paragent.ballot import plurality
 from paragent.component import Answer, Component, TeamView, together
 from paragent.design import Param
 from paragent.teamwork import brief
+from paragent.template import Prompt
 
 TEMPERATURE = 0.7
 
-CRITIQUE = (
+CRITIQUE = Prompt(
+    "critique_refine.critique",
     "{question}\n\nProposed solution:\n{draft}\n\n"
-    "Do not solve it anew. Say step by step what is right and what is wrong in this solution."
+    "Do not solve it anew. Say step by step what is right and what is wrong in this solution.",
 )
-REFINE = (
+REFINE = Prompt(
+    "critique_refine.refine",
     "{question}\n\nProposed solution:\n{draft}\n\nCritique:\n{critique}\n\n"
-    "Mend the solution where the critique is right, and answer."
+    "Mend the solution where the critique is right, and answer.",
 )
 
 
@@ -40,12 +43,10 @@ def build(votes: int) -> object:
         draft = await generator.solve(question, temperature=warm, sample=sample)
         said = brief(draft.full or draft.text)
         critique = await verifier.solve(
-            CRITIQUE.format(question=question, draft=said), temperature=warm, sample=sample
+            CRITIQUE(question=question, draft=said), temperature=warm, sample=sample
         )
         refined = await refiner.solve(
-            REFINE.format(
-                question=question, draft=said, critique=brief(critique.full or critique.text)
-            ),
+            REFINE(question=question, draft=said, critique=brief(critique.full or critique.text)),
             temperature=warm,
             sample=sample,
         )
@@ -72,5 +73,6 @@ CRITIQUE_REFINE = Component(
     calls=_calls,
     requires=("instruct",),
     members=(2, 3),
+    prompts=(CRITIQUE, REFINE),
     paper="Motwani et al. 2024, MALT, section 3",
 )

@@ -16,10 +16,12 @@ from collections.abc import Sequence
 from paragent.ballot import plurality
 from paragent.component import Answer, Component, TeamView, together
 from paragent.teamwork import agreed, distinct, report
+from paragent.template import Prompt
 
-ROUND = (
+ROUND = Prompt(
+    "debate.round",
     "{question}\n\nOther agents answered the same question:\n\n{others}\n\n"
-    "Check their reasoning, mend your own where they are right, and answer again."
+    "Check their reasoning, mend your own where they are right, and answer again.",
 )
 
 
@@ -43,7 +45,7 @@ def build(rounds: int, neighbours: str) -> object:
             for i, member in enumerate(team.members):
                 heard = hears(i, len(names), neighbours)
                 others = report([names[j] for j in heard], [answers[j] for j in heard])
-                asks.append(member.solve(ROUND.format(question=question, others=others)))
+                asks.append(member.solve(ROUND(question=question, others=others)))
             answers = await together(asks)
         return plurality(answers)
 
@@ -59,5 +61,6 @@ DEBATE = Component(
     calls=lambda params, inner: (1 + int(params["rounds"])) * sum(inner),
     requires=("instruct",),
     members=(2, 5),
+    prompts=(ROUND,),
     paper="Du et al. 2023, Multiagent Debate, section 2; sparse: Li et al. 2024, section 3",
 )

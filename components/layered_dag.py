@@ -22,18 +22,21 @@ from paragent.ballot import plurality
 from paragent.component import Answer, Component, TeamView, together
 from paragent.design import Param
 from paragent.teamwork import distinct, report
+from paragent.template import Prompt
 
 #: Most nodes by difficulty (AgentConductor).
 CAPS = {"easy": 4, "medium": 7, "hard": 10}
 
-INSTRUCTION = (
+INSTRUCTION = Prompt(
+    "layered_dag.instruction",
     "You plan the work of a team of agents on one question. First write `difficulty: easy`, "
     "`difficulty: medium` or `difficulty: hard`. Then write the graph, one agent per line, as "
     "`LAYER NAME <- NAMES`: layer 1 sees the question alone, later layers also read the agents "
-    "named after the arrow. Use few agents and few arrows; the last layer answers."
+    "named after the arrow. Use few agents and few arrows; the last layer answers.",
 )
-READ = (
-    "{question}\n\nOther agents of your team worked on it:\n\n{others}\n\nUse their work with care."
+READ = Prompt(
+    "layered_dag.read",
+    "{question}\n\nOther agents of your team said:\n\n{others}\n\nUse their work with care.",
 )
 
 _LEVEL = re.compile(r"difficulty\s*:\s*(easy|medium|hard)", re.IGNORECASE)
@@ -96,7 +99,7 @@ def build(most: int, sparsity: float) -> object:
         assert team.lead is not None, "the space gives a layered team a lead"
         names = distinct([member.name for member in team.members])
         reply = await team.lead.ask(
-            INSTRUCTION, f"Agents: {', '.join(names)}\nQuestion: {question}", tools=False
+            INSTRUCTION(), f"Agents: {', '.join(names)}\nQuestion: {question}", tools=False
         )
         graph = read_graph(reply.text, names, most, sparsity)
         if graph is None:
@@ -111,7 +114,7 @@ def build(most: int, sparsity: float) -> object:
                 if graph.sources[i]:
                     heard = [names[graph.nodes[j][1]] for j in graph.sources[i]]
                     others = report(heard, [answers[j] for j in graph.sources[i]])
-                    asked = READ.format(question=question, others=others)
+                    asked = READ(question=question, others=others)
                 asks.append(team.members[graph.nodes[i][1]].solve(asked))
             answers |= zip(here, await together(asks), strict=True)
         last = graph.nodes[-1][0]
@@ -134,5 +137,6 @@ LAYERED_DAG = Component(
     requires=("instruct",),
     lead=True,
     members=(2, 5),
+    prompts=(INSTRUCTION, READ),
     paper="AgentConductor, arXiv 2602.17100, section 3",
 )

@@ -17,15 +17,20 @@ from paragent.ballot import plurality
 from paragent.component import Answer, Component, TeamView, together
 from paragent.design import Param
 from paragent.teamwork import agreed, distinct, report
+from paragent.template import Prompt
 
 MESSAGE_LIMIT = 300
 
-INSTRUCTION = (
+INSTRUCTION = Prompt(
+    "messenger.instruction",
     "You coordinate agents that cannot see each other. You see the question and what each said. "
     "Write to each agent that should think again one short message with what it most needs to "
-    "know, as a line `name: message`. Write nothing to agents that are right."
+    "know, as a line `name: message`. Write nothing to agents that are right.",
 )
-AGAIN = "{question}\n\nYour answer so far: {answer}\nMessage from your coordinator: {message}"
+AGAIN = Prompt(
+    "messenger.again",
+    "{question}\n\nYour answer so far: {answer}\nMessage from your coordinator: {message}",
+)
 
 _LINE = re.compile(r"^[\s*\-\[]*([^:\]]+?)[\]*]*\s*:\s*(\S.*?)\s*$")
 
@@ -53,7 +58,7 @@ def build(rounds: int) -> object:
                 break
             said = f"Question: {question}\n\n{report(names, answers)}"
             messages = read_messages(
-                (await team.lead.ask(INSTRUCTION, said, tools=False)).text, names
+                (await team.lead.ask(INSTRUCTION(), said, tools=False)).text, names
             )
             if not messages:
                 break
@@ -61,9 +66,7 @@ def build(rounds: int) -> object:
             again = await together(
                 [
                     team.members[i].solve(
-                        AGAIN.format(
-                            question=question, answer=answers[i].text, message=messages[names[i]]
-                        )
+                        AGAIN(question=question, answer=answers[i].text, message=messages[names[i]])
                     )
                     for i in told
                 ]
@@ -90,5 +93,6 @@ MESSENGER = Component(
     requires=("instruct",),
     lead=True,
     members=(2, 5),
+    prompts=(INSTRUCTION, AGAIN),
     paper="Gupta et al. 2021, HAMMER, section 3",
 )

@@ -14,14 +14,17 @@ from paragent.component import Answer, Component, TeamView, together
 from paragent.design import Param
 from paragent.prompts import as_answer
 from paragent.teamwork import distinct, report
+from paragent.template import Prompt
 
-LAYER = (
+LAYER = Prompt(
+    "mixture_of_agents.layer",
     "{question}\n\nReference answers of other agents, some of which may be wrong:\n\n{others}\n\n"
-    "Use them with care and answer the question."
+    "Use them with care and answer the question.",
 )
-AGGREGATE = (
+AGGREGATE = Prompt(
+    "mixture_of_agents.aggregate",
     "Several agents answered the question. Weigh their answers critically, since some may be "
-    'wrong, and give one answer of your own. End with the final answer after "Answer:".'
+    'wrong, and give one answer of your own. End with the final answer after "Answer:".',
 )
 
 
@@ -35,9 +38,9 @@ def build(layers: int) -> object:
         answers: Sequence[Answer] = ()
         for _ in range(layers):
             answers = await together([member.solve(asked) for member in team.members])
-            asked = LAYER.format(question=question, others=report(names, answers))
+            asked = LAYER(question=question, others=report(names, answers))
         reply = await team.lead.ask(
-            AGGREGATE, f"Question: {question}\n\n{report(names, answers)}", tools=False
+            AGGREGATE(), f"Question: {question}\n\n{report(names, answers)}", tools=False
         )
         found = as_answer(reply)
         return found if found.text else plurality(answers)
@@ -59,5 +62,6 @@ MIXTURE_OF_AGENTS = Component(
     requires=("instruct",),
     lead=True,
     members=(2, 5),
+    prompts=(LAYER, AGGREGATE),
     paper="Wang et al. 2024, Mixture-of-Agents, section 2.2",
 )

@@ -15,8 +15,12 @@ from collections.abc import Mapping, Sequence
 from paragent.ballot import normalised
 from paragent.component import Answer, Component, TeamView, final_answer
 from paragent.design import Param
+from paragent.template import Prompt
 
-INSTRUCTION = "Choose the best agent for the question. Answer with its name."
+INSTRUCTION = Prompt(
+    "orchestrator.choose",
+    "Choose the best agent for the question. Answer with its name.",
+)
 
 
 def offers(roles: Sequence[str]) -> tuple[list[str], list[int]]:
@@ -50,7 +54,7 @@ def build() -> object:
         assert team.lead is not None, "the space gives an orchestrator a lead"
         names, owners = offers([member.name for member in team.members])
         reply = await team.lead.ask(
-            INSTRUCTION,
+            INSTRUCTION(),
             f"Agents: {', '.join(names)}\nQuestion: {question}",
             tools=False,
             memory=False,
@@ -73,5 +77,6 @@ ORCHESTRATOR = Component(
     calls=_calls,
     lead=True,
     members=(2, 5),
+    prompts=(INSTRUCTION,),
     paper="BOAD, arXiv 2512.23631, section 3; Shen et al. 2023, HuggingGPT, section 3",
 )

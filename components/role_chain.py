@@ -11,17 +11,22 @@ from __future__ import annotations
 
 from paragent.component import Answer, Component, TeamView
 from paragent.teamwork import brief
+from paragent.template import Prompt
 
+TURN = Prompt("role_chain.turn", "{question}{so_far}\n\nYou now speak as the {role}. {task}")
+TASKS = {
+    "planner": Prompt(
+        "role_chain.planner", "Say which steps lead to the answer. Do not carry them out yet."
+    ),
+    "solver": Prompt("role_chain.solver", "Carry out the work so far and give the answer."),
+    "checker": Prompt(
+        "role_chain.checker",
+        "Check every step so far, mend what is wrong, and give the final answer.",
+    ),
+}
 ROLES = {
-    "plan-solve-check": (
-        ("planner", "Say which steps lead to the answer. Do not carry them out yet."),
-        ("solver", "Carry out the plan and give the answer."),
-        ("checker", "Check every step so far, mend what is wrong, and give the final answer."),
-    ),
-    "solve-check": (
-        ("solver", "Solve it and give the answer."),
-        ("checker", "Check every step so far, mend what is wrong, and give the final answer."),
-    ),
+    "plan-solve-check": ("planner", "solver", "checker"),
+    "solve-check": ("solver", "checker"),
 }
 
 
@@ -32,10 +37,10 @@ def build(roles: str) -> object:
         (member,) = team.members
         said: list[str] = []
         best = Answer("")
-        for role, task in ROLES[roles]:
+        for role in ROLES[roles]:
             so_far = "".join(f"\n\n{line}" for line in said)
             answer = await member.solve(
-                f"{question}{so_far}\n\nYou now speak as the {role}. {task}"
+                TURN(question=question, so_far=so_far, role=role, task=TASKS[role]())
             )
             said.append(f"The {role} said:\n{brief(answer.full or answer.text)}")
             best = answer if answer.text else best
@@ -53,5 +58,6 @@ ROLE_CHAIN = Component(
     calls=lambda params, inner: len(ROLES[str(params["roles"])]) * sum(inner),
     requires=("instruct",),
     members=(1, 1),
+    prompts=(TURN, *TASKS.values()),
     paper="Chain-of-Agents: End-to-End Agent Foundation Models, 2025, section 3",
 )

@@ -16,10 +16,12 @@ from collections.abc import Sequence
 
 from paragent.component import Answer, Component, TeamView, together
 from paragent.teamwork import agreed, bag, cosine, distinct, report, weighted_sum
+from paragent.template import Prompt
 
-READ = (
+READ = Prompt(
+    "self_organizing.read",
     "{question}\n\nAgents near the common view of the team answered:\n\n{others}\n\n"
-    "Check their reasoning, mend your own where they are right, and answer again."
+    "Check their reasoning, mend your own where they are right, and answer again.",
 )
 
 
@@ -65,7 +67,7 @@ def build(rounds: int, tau: float) -> object:
                 ready = [n for n in waiting if not set(reads[n]) & set(waiting)]
                 asks = [
                     team.members[n].solve(
-                        READ.format(
+                        READ(
                             question=question,
                             others=report(
                                 [names[m] for m in reads[n]], [answers[m] for m in reads[n]]
@@ -95,5 +97,6 @@ SELF_ORGANIZING = Component(
     calls=lambda params, inner: (1 + int(params["rounds"])) * sum(inner),
     requires=("instruct",),
     members=(3, 5),
+    prompts=(READ,),
     paper="SelfOrg, arXiv 2510.00685, section 3",
 )

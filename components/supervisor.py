@@ -18,16 +18,19 @@ from paragent.design import Param
 from paragent.errors import nearest
 from paragent.prompts import as_answer
 from paragent.teamwork import brief, distinct
+from paragent.template import Prompt
 
-INSTRUCTION = (
+INSTRUCTION = Prompt(
+    "supervisor.instruction",
     "You lead sub-agents. They see only what you write to them. To call them, write lines "
     "`CALL name: request`, with everything they need in the request; you will read their replies. "
     "You may make {left} more calls. When you know the answer, write no CALL, and end with the "
-    'final answer after "Answer:".'
+    'final answer after "Answer:".',
 )
-LAST = (
+LAST = Prompt(
+    "supervisor.last",
     "You lead sub-agents and have made all your calls. Answer the question from their replies, and "
-    'end with the final answer after "Answer:".'
+    'end with the final answer after "Answer:".',
 )
 
 _CALL = re.compile(r"^[\s*\-`]*CALL\s+([^:]+?)\s*:\s*(\S.*?)[\s`]*$", re.IGNORECASE | re.MULTILINE)
@@ -54,7 +57,7 @@ def build(calls: int) -> object:
         said = f"Sub-agents: {offer(names, team.members)}\nQuestion: {question}"
         left = calls
         while left:
-            instruction = INSTRUCTION.replace("{left}", str(left))
+            instruction = INSTRUCTION(left=left)
             reply = await team.lead.ask(instruction, said, tools=False)
             wishes = read_calls(reply.text)[:left]
             if not wishes:
@@ -71,7 +74,7 @@ def build(calls: int) -> object:
                     heard = f"error: no sub-agent is called {name!r}; there are {', '.join(names)}"
                     heard += f". Did you mean {near!r}?" if near else ""
                 said += f"\n\nCALL {name}: {request}\n{name} replied: {heard}"
-        return as_answer(await team.lead.ask(LAST, said, tools=False))
+        return as_answer(await team.lead.ask(LAST(), said, tools=False))
 
     return solve
 
@@ -91,5 +94,6 @@ SUPERVISOR = Component(
     requires=("instruct",),
     lead=True,
     members=(2, 5),
+    prompts=(INSTRUCTION, LAST),
     paper="BOAD, arXiv 2512.23631, section 3",
 )
