@@ -1,0 +1,288 @@
+"""`paragent lab compare`: which searcher to trust, measured on recorded results.
+
+Every searcher gets the same budget on the same table, once per seed, through the engine's own
+loop; it sees factors and levels only. Judged by the table's true values: share of the hypervolume,
+best score missed, cost to reach the optimum, regret of the recommended design, duplicates. A pair
+of searchers is compared seed by seed. docs/lab.md states the protocol.
+
+    paragent lab compare --table DIR --searchers mcts,tpe,random --evals 20 --seeds 50
+    paragent lab compare --table DIR --noise recorded --tasks 1600 --searchers mcts,random
+    paragent lab compare --matrix DIR --usd 1.0 --splits 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paragent.errors import UsageError
+from paragent.lab.trial import Protocol, Truth, parse_searcher, run_trial
+from paragent.lab.verdicts import summary, verdicts
+from paragent.recorded import DesignTable, load_table
+from paragent.replay import Noise
+
+#: Figures of one trial that are summed up over seeds.
+FIGURES = (
+    "hv_share",
+    "best_missed",
+    "regret",
+    "held_out_regret",
+    "found_best",
+    "duplicates",
+    "evaluations",
+    "designs",
+    "tasks",
+    "cost",
+    "evals_to_95",
+    "evals_to_99",
+    "cost_to_95",
+    "cost_to_99",
+    "virtual_s",
+    "overhead_ms",
+)
+
+Trials = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own options."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--table", metavar="DIR", help="a design table (a folder with table.yaml)")
+    what.add_argument("--matrix", metavar="DIR", help="an answer matrix (with matrix.yaml)")
+    parser.add_argument(
+        "--searchers",
+        default="mcts,tpe,random",
+        help="names, comma-separated; options as tpe:startup=5+repeats=true",
+    )
+    parser.add_argument("--seeds", type=int, default=20, help="replays of each searcher")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--evals", type=int, help="budget in evaluations (default 20)")
+    parser.add_argument("--tasks", type=int, help="budget in tasks: racing counts")
+    parser.add_argument("--usd", type=float, help="budget in the unit of the table's cost")
+    parser.add_argument(
+        "--noise",
+        choices=("none", "recorded", "finite"),
+        help="what an evaluation returns (default: none; with --tasks or --usd: recorded)",
+    )
+    parser.add_argument("--eval-tasks", type=int, default=50, help="tasks of one evaluation")
+    parser.add_argument("--no-race", action="store_true", help="run every design on all its tasks")
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        help="share of recorded tasks that only judge (default 0.5 where tasks are recorded)",
+    )
+    parser.add_argument("--parallel", type=int, default=1, help="designs in flight")
+    parser.add_argument("--workers", type=int, default=1, help="places of the simulated clock")
+    parser.add_argument("--splits", type=int, default=20, help="halvings of a matrix's tasks")
+    parser.add_argument("--jobs", type=int, help="processes (default: one per core)")
+    parser.add_argument("-o", "--out", metavar="DIR", help="write compare.json and a page there")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    for name in ("seeds", "evals", "tasks", "eval_tasks", "parallel", "workers", "splits", "jobs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; wanted 1 or more")
+    if args.usd is not None and not 0 < args.usd < float("inf"):
+        raise UsageError(f"--usd is {args.usd:g}; wanted more than 0")
+    if args.matrix:
+        from paragent.lab.committee import compare_matrix
+
+        return compare_matrix(args)
+    searchers = names(args.searchers)
+    for each in searchers:
+        parse_searcher(each)
+    start = time.perf_counter()
+    table = load_table(Path(args.table))
+    loaded = time.perf_counter() - start
+    protocol = protocol_of(args, table)
+    note = f"{table.name}: {len(table)} designs, loaded in {loaded:.1f} s"
+    print(note, file=sys.stderr)
+    trials = run_all(
+        table, searchers, range(args.first_seed, args.first_seed + args.seeds), protocol, args.jobs
+    )
+    report = report_of(table, trials, protocol)
+    report["seconds"] = time.perf_counter() - start
+    report["memory_mb"] = memory_mb()
+    if args.out:
+        from paragent.lab.compare_page import write_page
+
+        write_page(Path(args.out), report, trials, Truth(table))
+        print(f"wrote {args.out}/index.html and compare.json", file=sys.stderr)
+    if args.json:
+        print(json.dumps(report, allow_nan=False))
+    else:
+        print_report(report)
+    return 0
+
+
+def names(text: str) -> list[str]:
+    """The searchers given, without empty ones. Raises UsageError for none or for doubles."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise UsageError("--searchers names none")
+    if len(set(found)) < len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise UsageError(f"--searchers names {twice!r} twice")
+    return found
+
+
+def protocol_of(args: argparse.Namespace, table: DesignTable) -> Protocol:
+    """The terms that the options state."""
+    spending = args.tasks is not None or args.usd is not None
+    noise: Noise = args.noise or ("recorded" if spending else "none")
+    if args.tasks is not None and noise == "none":
+        raise UsageError(
+            "--tasks needs noise to be recorded or finite: without noise one task is all"
+        )
+    held = args.held_out
+    if held is None:
+        held = 0.5 if noise == "recorded" and table.outcomes is not None else 0.0
+    if not 0 <= held < 1:
+        raise UsageError(f"--held-out is {held:g}; wanted a share in [0, 1)")
+    return Protocol(
+        noise=noise,
+        evals=args.evals or (None if spending else 20),
+        tasks=args.tasks,
+        usd=args.usd,
+        per_eval=args.eval_tasks,
+        race=not args.no_race,
+        parallel=args.parallel,
+        workers=args.workers,
+        held_out=held,
+    )
+
+
+def memory_mb() -> float:
+    """The most memory that this process held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024.0 if sys.platform != "darwin" else 1024.0**2)
+
+
+def run_all(
+    table: DesignTable,
+    searchers: Sequence[str],
+    seeds: Sequence[int],
+    protocol: Protocol,
+    jobs: int | None,
+) -> dict[str, list[dict[str, Any]]]:
+    """Every searcher on every seed; in `jobs` processes, with the same results as in one."""
+    work = [(table, name, seed, protocol) for name in searchers for seed in seeds]
+    done = in_processes(_trial, work, jobs)
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in searchers}
+    for (_, name, _, _), trial in zip(work, done, strict=True):
+        found[name].append(trial)
+    return found
+
+
+def _trial(work: tuple[DesignTable, str, int, Protocol]) -> dict[str, Any]:
+    return run_trial(*work)
+
+
+def in_processes(
+    function: Callable[[Any], dict[str, Any]], work: Sequence[Any], jobs: int | None
+) -> Iterable[dict[str, Any]]:
+    """`map` over processes of one thread each; in this process where one is enough."""
+    count = min(jobs or os.cpu_count() or 1, len(work))
+    if count == 1:
+        return [function(each) for each in work]
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # the children's
+    chunk = max(1, len(work) // (8 * count))
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(function, work, chunksize=chunk))
+
+
+def report_of(table: DesignTable, trials: Trials, protocol: Protocol) -> dict[str, Any]:
+    """What `--json` prints."""
+    truth = Truth(table)
+    results: dict[str, Any] = {}
+    for name, rows in trials.items():
+        results[name] = {figure: summary([t[figure] for t in rows]) for figure in FIGURES}
+        results[name]["reached_95"] = share_of(rows, "evals_to_95")
+        results[name]["reached_99"] = share_of(rows, "evals_to_99")
+    by_share = verdicts(trials)
+    by_missed = verdicts(
+        trials, "regret", name="points of regret", scale=100.0, more_is_better=False
+    )
+    return {
+        "table": table.name,
+        "designs": len(table),
+        "optimum": {
+            "best_score": truth.best,
+            "best_design": table.ids[int(table.score.argmax())],
+            "front": [table.ids[i] for i in truth.front],
+        },
+        "protocol": {
+            "noise": protocol.noise,
+            "evals": protocol.evals,
+            "tasks": protocol.tasks,
+            "usd": protocol.usd,
+            "tasks_per_evaluation": None if protocol.noise == "none" else protocol.per_eval,
+            "raced": protocol.raced and protocol.noise != "none",
+            "held_out": protocol.held_out,
+            "parallel": protocol.parallel,
+            "workers": protocol.workers,
+            "seeds": len(next(iter(trials.values()))),
+            "cost": table.cost_name,
+            "reference": "worst score and highest cost of the table, score x log10 cost",
+            "judged_by": "true values of what was evaluated (hypervolume, best missed) or "
+            "recommended (regret, in points)",
+        },
+        "results": results,
+        "verdicts": by_share + by_missed,
+    }
+
+
+def share_of(rows: Sequence[Mapping[str, Any]], figure: str) -> float:
+    """Share of the trials that reached it."""
+    return sum(t[figure] is not None for t in rows) / len(rows)
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """A table for people, and the verdicts."""
+    p, best = report["protocol"], report["optimum"]
+    budget = ", ".join(
+        f"{p[key]:g} {unit}"
+        for key, unit in (("evals", "evaluations"), ("tasks", "tasks"), ("usd", p["cost"]))
+        if p[key] is not None
+    )
+    print(f"{report['table']}: {report['designs']} designs; best {best['best_score']:.4f} "
+          f"({best['best_design']}); {len(best['front'])} on the front")  # fmt: skip
+    print(f"budget {budget}; noise {p['noise']}; {p['seeds']} seeds; medians [95 % interval]\n")
+    width = max(len(name) for name in report["results"])
+    print(f"{'searcher':<{width}}  hypervolume share     best missed         regret              "
+          "to 95 %  to 99 %  twice  ms/eval")  # fmt: skip
+    for name, r in report["results"].items():
+        print(
+            f"{name:<{width}}  {_cell(r['hv_share'], 3):<20}  {_cell(r['best_missed'], 2):<18}  "
+            f"{_cell(r['regret'], 2):<18}  {_to(r['evals_to_95']):>7}  {_to(r['evals_to_99']):>7}  "
+            f"{r['duplicates']['mean']:>5.1f}  {r['overhead_ms']['median']:>7.1f}"
+        )
+    print()
+    for verdict in report["verdicts"]:
+        print(verdict["text"])
+    print(f"\n{report['seconds']:.1f} s, {report['memory_mb']:.0f} MB", file=sys.stderr)
+
+
+def _cell(figure: Mapping[str, float | None], digits: int) -> str:
+    median, low, high = (figure[key] for key in ("median", "low", "high"))
+    if median is None or low is None or high is None:
+        return "-"
+    return f"{median:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _to(figure: Mapping[str, float | None]) -> str:
+    return "never" if figure["median"] is None else f"{figure['median']:g}"
