@@ -23,6 +23,7 @@ from paragent.estimate import Estimate, estimate
 from paragent.events import Event
 from paragent.executor import LocalExecutor
 from paragent.outcome import Evaluation
+from paragent.parts import templates
 from paragent.registry import (
     SearcherPlugin,
     benchmarks,
@@ -39,6 +40,7 @@ from paragent.runtime.pocket import close_pool
 from paragent.runtime.session import Session
 from paragent.space import DesignSpace, Limits
 from paragent.store import Store
+from paragent.template import flat, mistaken
 
 Progress = Callable[[Event], None]
 
@@ -151,6 +153,9 @@ class _Prepared:
         self.benchmark = benchmark or benchmarks[config.benchmark].load()
         self.searcher = searchers[config.searcher]
         _check_options(self.searcher, config.options)
+        wrong = mistaken(config.prompts, templates()) if config.prompts else None
+        if wrong:
+            raise UsageError(f"{'.'.join(('prompts', *wrong[0]))}: {wrong[1]}")
         self.notes: list[str] = []
         for split in ("dev", "test"):
             check_tasks(config.benchmark, self.benchmark.tasks(split))
@@ -220,6 +225,7 @@ class _Prepared:
             skills=context.skills,
             steps=self.benchmark.steps if isinstance(self.benchmark, Interactive) else 0,
             plays=self.benchmark.plays if isinstance(self.benchmark, Interactive) else 1,
+            prompts=flat(config.prompts),
         )
         self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
 

@@ -25,8 +25,8 @@ from paragent.component import (
 from paragent.design import Agent, Design, Node, Part
 from paragent.environment import EnvironmentFailure, World
 from paragent.errors import CallFailure, CapReached, InvalidDesign, ParagentError, nearest
-from paragent.parts import usd_bound
-from paragent.registry import component_of, components
+from paragent.parts import templates, usd_bound
+from paragent.registry import component_of
 from paragent.runtime.model import LanguageModel
 from paragent.template import in_force, mistaken, nested
 
@@ -96,8 +96,7 @@ def compile_design(design: Design) -> System:
     """Build every part of a design. Raises UnknownName or InvalidDesign with the path inside."""
     models: dict[str, LanguageModel] = {}
     solver, bound = _compile(design.root, "", "root", models)
-    texts = {c.name: c.prompts for c in components if c.prompts} if design.prompts else {}
-    wrong = mistaken(nested(design.prompts), texts)
+    wrong = mistaken(nested(design.prompts), templates()) if design.prompts else None
     if wrong:
         raise InvalidDesign(".".join(("prompts", *wrong[0])), wrong[1])
 

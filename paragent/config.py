@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from paragent.errors import UsageError, nearest
 from paragent.outcome import CostName
+from paragent.template import misshapen
 
 #: A level more about doubles the size of a random tree: beyond this, drawing one takes seconds.
 MAX_DEPTH = 5
@@ -22,7 +23,8 @@ class RunConfig:
     further dev tasks, which decide the front; the front is then measured on `test_tasks` tasks of
     the untouched test split. `evals` counts designs measured by the search. `final_share` is the
     part of the caps in dollars, tokens, calls and minutes that the search must leave for the
-    finalists. `cost` is the unit of the second objective.
+    finalists. `cost` is the unit of the second objective. `prompts` are texts that stand for
+    templates of components: `{component: {template: text}}`.
     """
 
     benchmark: str = "pocket"
@@ -48,6 +50,7 @@ class RunConfig:
     max_calls_per_task: int = 20
     failure_limit: float = 0.2
     options: Mapping[str, Any] = field(default_factory=dict)
+    prompts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("evals", "tasks", "test_tasks", "finalists", "parallel", "max_depth",
@@ -67,6 +70,9 @@ class RunConfig:
             _names(name, getattr(self, name))
         if not isinstance(self.options, Mapping):
             raise UsageError(f"options is {self.options!r}; wanted names with values")
+        wrong = misshapen(self.prompts)
+        if wrong:
+            raise UsageError(f"{'.'.join(('prompts', *wrong[0]))}: {wrong[1]}")
         if not 0 <= self.failure_limit <= 1:
             raise UsageError(f"failure_limit is {self.failure_limit!r}; wanted a share in [0, 1]")
         if not 0 < self.final_share < 1:

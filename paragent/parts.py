@@ -11,6 +11,7 @@ from paragent.component import Component
 from paragent.design import Agent, Design, Node, Part, Team
 from paragent.registry import component_of, components
 from paragent.searcher import Bounds
+from paragent.template import Prompt
 
 #: Tokens of one call for worst-case dollars; longer prompts exist, so it is an estimate.
 PROMPT_TOKENS, COMPLETION_TOKENS = 600, 256
@@ -66,6 +67,11 @@ def _with_memory(agent: Agent, bound: int) -> int:
 def parts_of(node: Node) -> list[Part]:
     """Every part that stands at the node itself: a team's topology, or all slots of an agent."""
     return [node.topology] if isinstance(node, Team) else [part for _, part in node.parts()]
+
+
+def templates() -> dict[str, tuple[Prompt, ...]]:
+    """The templates of every component that has some, by its name."""
+    return {c.name: c.prompts for c in components if c.prompts}
 
 
 def texts_of(design: Design, given: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

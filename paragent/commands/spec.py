@@ -41,7 +41,7 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
 }
 
 #: Keys of a file that have no flag of their own name, or are no setting of the run.
-_MORE = ("options", "out")
+_MORE = ("options", "prompts", "out")
 _LISTS = ("models", "include", "exclude")
 _TEXTS = ("benchmark", "searcher", "cost", "out")
 
@@ -52,6 +52,8 @@ def read_spec(path: Path) -> dict[str, Any]:
     `test-tasks` and `test_tasks` are the same key; `models` may be a list or `a,b`.
     """
     from paragent.config import RunConfig
+    from paragent.parts import templates
+    from paragent.template import misshapen, mistaken
     from paragent.yaml_file import parse
 
     try:
@@ -86,6 +88,10 @@ def read_spec(path: Path) -> dict[str, Any]:
             document.fail(place, f"{name} is {value!r}; wanted a text")
         elif name == "options" and not isinstance(value, Mapping):
             document.fail(place, f"options is {value!r}; wanted a mapping")
+        elif name == "prompts":
+            wrong = misshapen(value) or mistaken(value, templates())
+            if wrong:
+                document.fail((key, *wrong[0]), wrong[1])
         if name != "out":
             try:
                 RunConfig.from_data({name: value})
