@@ -12,6 +12,9 @@ from __future__ import annotations
 from paragent.ballot import most_confident
 from paragent.component import Answer, Chat, Component, together
 from paragent.prompts import STEP_BY_STEP, as_answer
+from paragent.template import Prompt
+
+THINK = Prompt("best_of_n.think", STEP_BY_STEP)
 
 
 def build(n: int, temperature: float) -> object:
@@ -20,7 +23,7 @@ def build(n: int, temperature: float) -> object:
     async def solve(chat: Chat, question: str) -> Answer:
         replies = await together(
             [
-                chat.ask(STEP_BY_STEP, question, temperature=temperature if i else 0.0, sample=i)
+                chat.ask(THINK(), question, temperature=temperature if i else 0.0, sample=i)
                 for i in range(n)
             ]
         )
@@ -37,5 +40,6 @@ BEST_OF_N = Component(
     params={"n": (3, 5), "temperature": (0.5,)},
     calls=lambda params, inner: int(params["n"]),
     provides=("steps",),
+    prompts=(THINK,),
     paper="Kadavath et al. 2022, Language Models (Mostly) Know What They Know, section 3",
 )

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from paragent.component import Answer, Chat, Component
 from paragent.prompts import STEP_BY_STEP, as_answer
+from paragent.template import Prompt
+
+THINK = Prompt("chain_of_thought.think", STEP_BY_STEP)
 
 
 async def solve(chat: Chat, question: str) -> Answer:
     """One call with visible steps."""
-    reply = await chat.ask(STEP_BY_STEP, question)
+    reply = await chat.ask(THINK(), question)
     return as_answer(reply)
 
 
@@ -23,5 +26,6 @@ CHAIN_OF_THOUGHT = Component(
     build=lambda: solve,
     calls=lambda params, inner: 1,
     provides=("steps",),
+    prompts=(THINK,),
     paper="Wei et al. 2022, Chain-of-Thought Prompting, section 2; Kojima et al. 2022, section 3",
 )

@@ -1,9 +1,10 @@
-"""Split the problem into steps, solve them one by one, put earlier results into later steps
-(Khot et al. 2023, Decomposed Prompting, section 3; least-to-most: Zhou et al. 2023, section 2).
+"""Split the problem into steps, put earlier results into later steps, and solve side by side what
+does not wait for one another (Khot et al. 2023, Decomposed Prompting, section 3).
 
 A plan is a list of lines `1: …`, `2: …`, where `#k` stands for the result of line k. A line that is
 plain arithmetic goes to the calculator when `by` is "calculator", every other line to the model. A
-plan that cannot be read, or that refers forward, falls back to the agent's own reasoning.
+plan that cannot be read, or that refers forward, falls back to the agent's own reasoning. What a
+line refers to is all that it waits for, so the plan is a directed acyclic graph.
 
 Model calls: 1 for the plan, at most `steps` for its lines, and the reasoning's own where the plan
 cannot be used.
@@ -15,12 +16,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 from paragent.arithmetic import ArithmeticFault, evaluate
-from paragent.component import Answer, Chat, Component, Solve
+from paragent.component import Answer, Chat, Component, Solve, together
 from paragent.design import Param
 from paragent.prompts import as_answer
+from paragent.template import Prompt
 
-PLAN_INSTRUCTION = "Split the problem into simple steps. Write one step per line."
-STEP_INSTRUCTION = "Solve this step."
+PLAN = Prompt("decompose.plan", "Split the problem into simple steps. Write one step per line.")
+STEP = Prompt("decompose.step", "Solve this step.")
+STEP_QUESTION = Prompt("decompose.step_question", "{question}\nStep: {step}")
 MAX_STEPS = 8
 
 _LINE = re.compile(r"^\s*(?:step\s*)?(\d+)\s*[:.)]\s*(.+?)\s*$", re.IGNORECASE)
@@ -51,6 +54,15 @@ def fill(step: str, results: Sequence[str]) -> str:
     return _REFERENCE.sub(lambda m: results[int(m[1]) - 1], step)
 
 
+def waves(steps: Sequence[str]) -> list[list[int]]:
+    """Indices of the steps by rounds: each round needs only results of rounds before it."""
+    depth: list[int] = []
+    for step in steps:
+        needed = [int(ref) - 1 for ref in _REFERENCE.findall(step)]
+        depth.append(1 + max((depth[i] for i in needed), default=-1))
+    return [[i for i, d in enumerate(depth) if d == level] for level in range(max(depth) + 1)]
+
+
 def build(by: str) -> object:
     """A planner whose arithmetic steps are solved by the "model" or by the "calculator"."""
 
@@ -60,23 +72,27 @@ def build(by: str) -> object:
                 return Answer(evaluate(step), step)
             except ArithmeticFault:
                 pass  # not plain arithmetic: the model's turn
-        reply = await chat.ask(STEP_INSTRUCTION, f"{question}\nStep: {step}", tools=False)
+        shown = STEP_QUESTION(question=question, step=step)
+        reply = await chat.ask(STEP(), shown, tools=False)
         return as_answer(reply)
 
     async def plan_and_solve(chat: Chat, question: str, solve: Solve) -> Answer:
-        plan = await chat.ask(PLAN_INSTRUCTION, question, tools=False)
+        plan = await chat.ask(PLAN(), question, tools=False)
         steps = read_plan(plan.text)
         if steps is None:
             return await solve(question)
-        results: list[str] = []
+        results = [""] * len(steps)
         said = [plan.text]
         confidence = plan.confidence
-        for step in steps:
-            answer = await solve_step(chat, question, fill(step, results))
-            results.append(answer.text)
-            said.append(f"{step} -> {answer.text}")
-            if confidence is not None and answer.confidence is not None:
-                confidence = min(confidence, answer.confidence)  # a chain is as sure as its weakest
+        for wave in waves(steps):
+            answers = await together(
+                [solve_step(chat, question, fill(steps[i], results)) for i in wave]
+            )
+            for i, answer in zip(wave, answers, strict=True):
+                results[i] = answer.text
+                if confidence is not None and answer.confidence is not None:
+                    confidence = min(confidence, answer.confidence)  # as sure as the weakest
+        said += [f"{step} -> {result}" for step, result in zip(steps, results, strict=True)]
         return Answer(results[-1], "\n".join(said), confidence)
 
     return plan_and_solve
@@ -89,9 +105,10 @@ def _calls(params: Mapping[str, Param], inner: Sequence[int]) -> int:
 DECOMPOSE = Component(
     name="decompose",
     kind="planning",
-    summary="splits the problem into steps and solves them one by one",
+    summary="splits the problem into steps and solves them in the order they need one another",
     build=build,
     params={"by": ("model", "calculator")},
     calls=_calls,
-    paper="Khot et al. 2023, Decomposed Prompting, section 3; Zhou et al. 2023, section 2",
+    prompts=(PLAN, STEP, STEP_QUESTION),
+    paper="Khot et al. 2023, Decomposed Prompting, section 3",
 )

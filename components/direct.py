@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from paragent.component import Answer, Chat, Component
 from paragent.prompts import as_answer
+from paragent.template import Prompt
 
-INSTRUCTION = "Answer with the final answer only."
+ASK = Prompt("direct.ask", "Answer with the final answer only.")
 
 
 async def solve(chat: Chat, question: str) -> Answer:
     """One call, no thinking."""
-    reply = await chat.ask(INSTRUCTION, question)
+    reply = await chat.ask(ASK(), question)
     return as_answer(reply)
 
 
@@ -23,5 +24,6 @@ DIRECT = Component(
     summary="answers at once, without thinking aloud",
     build=lambda: solve,
     calls=lambda params, inner: 1,
+    prompts=(ASK,),
     paper="Brown et al. 2020, Language Models are Few-Shot Learners, section 2",
 )

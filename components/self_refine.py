@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from paragent.ballot import normalised
 from paragent.component import Answer, Chat, Component
-from paragent.prompts import STEP_BY_STEP, as_answer, draft_question
+from paragent.prompts import DRAFT_BELOW, FIX, STEP_BY_STEP, as_answer
+from paragent.template import Prompt
 
-FIX_INSTRUCTION = "Check the draft solution, fix any mistake, then give the final answer."
+DRAFT = Prompt("self_refine.draft", STEP_BY_STEP)
+MEND = Prompt("self_refine.mend", FIX)
+MEND_QUESTION = Prompt("self_refine.mend_question", DRAFT_BELOW)
 
 
 def build(rounds: int) -> object:
     """A solver with at most `rounds` rounds of repair."""
 
     async def solve(chat: Chat, question: str) -> Answer:
-        reply = await chat.ask(STEP_BY_STEP, question)
+        reply = await chat.ask(DRAFT(), question)
         answer = as_answer(reply)
         for _ in range(rounds):
-            reply = await chat.ask(
-                FIX_INSTRUCTION, draft_question(question, answer.full), tools=False
-            )
+            shown = MEND_QUESTION(question=question, draft=answer.full)
+            reply = await chat.ask(MEND(), shown, tools=False)
             fixed = as_answer(reply)
             if normalised(fixed.text) == normalised(answer.text):
                 break
@@ -40,5 +42,6 @@ SELF_REFINE = Component(
     params={"rounds": (1, 2)},
     calls=lambda params, inner: 1 + int(params["rounds"]),
     provides=("steps",),
+    prompts=(DRAFT, MEND, MEND_QUESTION),
     paper="Madaan et al. 2023, Self-Refine, section 2",
 )

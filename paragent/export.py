@@ -141,6 +141,8 @@ def _standalone(design: Design) -> tuple[dict[str, ModelSpec], str]:
     """The endpoint models of a design, and why it cannot stand on `openai` alone ("" if it can)."""
     from paragent.runtime.models_file import all_models
 
+    if design.prompts:
+        return {}, "it has prompts of its own"
     specs = all_models()
     for _, agent in design.agents():
         if agent.model.name not in specs:
@@ -244,12 +246,12 @@ def _prompts() -> dict[str, str]:
     from paragent.components import decompose, direct, orchestrator, self_refine
 
     return {
-        "direct": direct.INSTRUCTION,
+        "direct": direct.ASK.text,
         "steps": prompts.STEP_BY_STEP,
-        "fix": self_refine.FIX_INSTRUCTION,
-        "plan": decompose.PLAN_INSTRUCTION,
-        "step": decompose.STEP_INSTRUCTION,
-        "choose": orchestrator.INSTRUCTION,
+        "fix": self_refine.MEND.text,
+        "plan": decompose.PLAN.text,
+        "step": decompose.STEP.text,
+        "choose": orchestrator.INSTRUCTION.text,
     }
 
 
