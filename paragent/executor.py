@@ -14,6 +14,7 @@ from paragent.design import Design
 from paragent.errors import InvalidDesign
 from paragent.evaluate import evaluate_task
 from paragent.outcome import Failed, Outcome, Purpose, Split
+from paragent.runtime.limits import Limiter, Limits, turns_of
 
 #: Told of every outcome as soon as it is there: (task id, outcome).
 OnOutcome = Callable[[str, Outcome], None]
@@ -37,11 +38,14 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """In this process, on the running event loop; tasks of all jobs share `in_flight` places."""
+    """In this process, on the running event loop; tasks of all jobs share `in_flight` places.
+
+    Designs take turns for them, and for the calls that a model's limits allow.
+    """
 
     def __init__(self, benchmark: Benchmark, caller: Caller, *, in_flight: int = 256) -> None:
         self._benchmark, self._caller = benchmark, caller
-        self._places = asyncio.Semaphore(in_flight)
+        self._places = Limiter(Limits(concurrency=in_flight))
         self._tasks = {
             split: {task.id: task for task in benchmark.tasks(split)} for split in ("dev", "test")
         }
@@ -69,7 +73,8 @@ class LocalExecutor:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _one(self, system: System, job: Job, task_id: str, on_outcome: OnOutcome) -> None:
-        async with self._places:
+        turns_of.set(system.design.hash)  # each task of the event loop has a context of its own
+        async with self._places.slot():
             outcome = await evaluate_task(
                 system,
                 self._benchmark,

@@ -1,4 +1,4 @@
-"""Limits hold to the second, in the order of arrival; waits between attempts are bounded."""
+"""Limits hold to the second, designs take turns; waits between attempts are bounded."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paragent.errors import CallFailure, UsageError
 from paragent.outcome import FAILURE_KINDS
-from paragent.runtime.limits import Limiter, Limits
+from paragent.runtime.limits import Limiter, Limits, turns_of
 from paragent.runtime.retry import MAYBE_BILLED, TRANSIENT, BilledFailure, RetryPolicy
 
 
@@ -120,6 +120,77 @@ def test_first_come_first_served() -> None:
         return order
 
     assert simulate(main) == ["a", "large", "small"]
+
+
+def test_designs_take_turns_whatever_they_ask_for() -> None:
+    """Two places, two hundred calls of one design before three of another: by hand, the calls let
+    through are big's first two, then one of each in turn until small has none left."""
+
+    async def main(clock: Any) -> list[str]:
+        limiter = Limiter(Limits(concurrency=2), clock=clock)
+        order: list[str] = []
+
+        async def call(name: str) -> None:
+            turns_of.set(name)
+            async with limiter.slot():
+                order.append(name)
+                await asyncio.sleep(1.0)
+
+        await asyncio.gather(*(call("big") for _ in range(200)), *(call("small") for _ in range(3)))
+        return order
+
+    order = simulate(main)
+    assert order[:10] == ["big", "big", *["big", "small"] * 3, "big", "big"]
+    assert len(order) == 203
+
+
+def test_a_slow_design_does_not_keep_others_out() -> None:
+    """One place, one design whose calls take a hundred seconds: another's ten short calls wait for
+    one of its calls each, never for all thirty."""
+
+    async def main(clock: Any) -> dict[str, float]:
+        limiter = Limiter(Limits(concurrency=1), clock=clock)
+        done: dict[str, float] = {}
+
+        async def call(name: str, seconds: float) -> None:
+            turns_of.set(name)
+            async with limiter.slot():
+                await asyncio.sleep(seconds)
+            done[name] = clock()
+
+        slow = [call("slow", 100.0) for _ in range(30)]
+        await asyncio.gather(*slow, *(call("quick", 1.0) for _ in range(10)))
+        return done
+
+    done = simulate(main)
+    assert done["quick"] <= 11 * 100 + 10
+    assert done["slow"] == pytest.approx(30 * 100 + 10)
+
+
+@given(calls=st.lists(st.sampled_from("abcd"), min_size=1, max_size=40), places=st.integers(1, 5))
+@settings(max_examples=50, deadline=None)
+def test_every_call_has_its_turn_once(calls: list[str], places: int) -> None:
+    """Whoever asks in whatever order: all pass, each once, and never more at once than allowed."""
+
+    async def main(clock: Any) -> tuple[list[int], int]:
+        limiter = Limiter(Limits(concurrency=places), clock=clock)
+        order: list[int] = []
+        most = 0
+
+        async def call(number: int, name: str) -> None:
+            nonlocal most
+            turns_of.set(name)
+            async with limiter.slot():
+                order.append(number)
+                most = max(most, limiter.inside)
+                await asyncio.sleep(0.1)
+
+        await asyncio.gather(*(call(i, name) for i, name in enumerate(calls)))
+        return order, most
+
+    order, most = simulate(main)
+    assert sorted(order) == list(range(len(calls)))
+    assert most <= places
 
 
 def test_a_cancelled_wait_takes_nothing_and_blocks_nobody() -> None:

@@ -1,8 +1,11 @@
-"""How fast a model may be called: requests and tokens per minute, calls at once, all in FIFO order.
+"""How fast a model may be called: requests and tokens per minute, calls at once; fair to designs.
 
-A limiter belongs to one model and one event loop. After a 429 it closes for a while and halves how
-many calls it lets through at once; each full round without one opens it by one again (additive
-increase, multiplicative decrease). Time spent waiting here is no latency of any design.
+Whoever waits takes turns with the others who wait: round robin by the name in `turns_of` (a
+design's hash), within one name in order of arrival. So a design of a thousand calls delays one of
+ten by ten calls. A limiter belongs to one model and one event loop. After a 429 it closes for a
+while and halves how many calls it lets through at once; each full round without one opens it by one
+again (additive increase, multiplicative decrease). Time spent waiting here is no latency of any
+design.
 """
 
 from __future__ import annotations
@@ -12,9 +15,13 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 
 from paragent.errors import UsageError
+
+#: Whose turn a call takes. Set once per task of a design; calls made inside inherit it.
+turns_of: ContextVar[str] = ContextVar("turns_of", default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class _Bucket:
 
 
 class Limiter:
-    """FIFO gate before one model. `clock` gives monotonic seconds."""
+    """Gate before one model. `clock` gives monotonic seconds."""
 
     def __init__(
         self, limits: Limits = Limits(), *, clock: Callable[[], float] = time.monotonic
@@ -74,7 +81,8 @@ class Limiter:
         self._calm = 0
         self._closed_until = 0.0
         self._inside = 0
-        self._queue: deque[tuple[float, asyncio.Future[None]]] = deque()
+        #: Who waits, by name, in the order of their turns; the first name is served next.
+        self._queues: dict[str, deque[tuple[float, asyncio.Future[None]]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         #: Times the server said 429.
         self.rejections = 0
@@ -100,11 +108,11 @@ class Limiter:
 
     async def enter(self, tokens: float = 0.0) -> None:
         """The waiting half of `slot`; a cancelled wait takes nothing."""
-        if not self._queue and self._ready_in(tokens) == 0.0:
+        if not self._queues and self._ready_in(tokens) == 0.0:
             self._pass(tokens)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((tokens, turn))
+        self._queues.setdefault(turns_of.get(), deque()).append((tokens, turn))
         self._serve()
         try:
             await turn
@@ -118,7 +126,7 @@ class Limiter:
     def leave(self) -> None:
         """The call is back."""
         self._inside -= 1
-        if self._queue:
+        if self._queues:
             self._serve()
 
     def rejected(self, retry_after_s: float | None, otherwise_s: float = 1.0) -> None:
@@ -163,14 +171,18 @@ class Limiter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._queue:
-            tokens, turn = self._queue[0]
-            if turn.done():
-                self._queue.popleft()
+        while self._queues:
+            who, queue = next(iter(self._queues.items()))
+            while queue and queue[0][1].done():
+                queue.popleft()
+            if not queue:
+                del self._queues[who]
                 continue
+            tokens, turn = queue[0]
             wait = self._ready_in(tokens)
             if wait == 0.0:
-                self._queue.popleft()
+                queue.popleft()
+                self._queues[who] = self._queues.pop(who)  # to the end of the round
                 self._pass(tokens)
                 turn.set_result(None)
                 continue

@@ -201,11 +201,8 @@ class Session:
         worst = model.worst_case(request)
         if limiter is None or not is_remote(model):
             return await self._pay(model, request, purpose, key, worst)
-        await limiter.enter(model.likely_tokens(request))
-        try:
+        async with limiter.slot(model.likely_tokens(request)):
             return await self._pay(model, request, purpose, key, worst)
-        finally:
-            limiter.leave()
 
     async def _pay(
         self,
