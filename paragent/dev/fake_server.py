@@ -44,7 +44,8 @@ _EXPRESSION = re.compile(r"[-+]?\d[\d\s.,]*(?:[-+*/×÷]\s*\(?\s*[-+]?\d[\d.,]*\
 
 @dataclass(frozen=True)
 class FakeReply:
-    """What the server answers: a text, or a wish to call a tool (name, argument text)."""
+    """What the server answers: a text, or a wish to call a tool: its name, and the text of its
+    first argument or all of them as a JSON object."""
 
     text: str = ""
     tool: tuple[str, str] | None = None
@@ -373,7 +374,9 @@ def completion_data(
         name, argument = reply.tool
         schema = next(t["function"] for t in body["tools"] if t["function"]["name"] == name)
         key = next(iter(schema.get("parameters", {}).get("properties") or {"expression": {}}))
-        function = {"name": name, "arguments": json.dumps({key: argument})}
+        whole = argument.startswith("{")  # all the arguments, as JSON
+        arguments = argument if whole else json.dumps({key: argument})
+        function = {"name": name, "arguments": arguments}
         message["content"] = None
         message["tool_calls"] = [{"id": "call_0", "type": "function", "function": function}]
     choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": finish}
