@@ -38,7 +38,7 @@ SOURCE = Source(
     (Part("train", 7473), Part("test", 1319)),
     ("question", "answer"),
     hub="openai/gsm8k",
-    config="main",
+    configs=("main",),
     convert=_convert,
 )
 

@@ -46,13 +46,18 @@ def same_row(row: Row) -> Row:
 
 @dataclass(frozen=True)
 class Source:
-    """A public data set. `convert` makes a row of ours from the hub's; `fields` must be there."""
+    """A public data set. `convert` makes a row of ours from the hub's; `fields` must be there.
+
+    `configs` are the hub's names of its pieces, in order; each row then says its own under
+    "config". `where` says where a data set that is on no hub can be had.
+    """
 
     name: str
     parts: tuple[Part, ...]
     fields: tuple[str, ...]
     hub: str = ""
-    config: str | None = None
+    configs: tuple[str, ...] = ()
+    where: str = ""
     convert: Callable[[Row], Row] = field(default=same_row, repr=False)
 
     def missing(self) -> str:
@@ -60,12 +65,12 @@ class Source:
         place = self.place()
         if place is not None and all(_file(place, part) for part in self.parts):
             return ""
-        if not self.hub:
-            return f"paragent search --benchmark {self.name} --data FOLDER"
         return self.command()
 
     def command(self) -> str:
         """What fetches it, with the package that this takes where it is not installed."""
+        if not self.hub:
+            return f"paragent search --benchmark {self.name} --data FOLDER   # {self.where}"
         fetch = f"paragent fetch {self.name}"
         return fetch if _has_hub() else f"{EXTRA} && {fetch}"
 
@@ -87,7 +92,7 @@ class Source:
         if place is None:
             raise UsageError(
                 f"the data of benchmark {self.name!r} is not on this machine; run: "
-                f"{self.missing()}   (or give its folder: --data FOLDER)"
+                f"{self.command()}" + ("   (or give its folder: --data FOLDER)" if self.hub else "")
             )
         if not place.exists():
             raise UsageError(f"--data {place}: there is no such file or folder")
@@ -158,7 +163,7 @@ def fetch(source: Source, load: Callable[..., Any] | None = None) -> list[str]:
     said, manifest = [], {}
     for part in source.parts:
         try:
-            found = load(source.hub, source.config, split=part.hub_split or part.name)
+            found = _all_configs(source, part, load)
         except Exception as error:  # another package's many kinds of failure
             why = str(error).strip().splitlines() or [type(error).__name__]
             raise UsageError(f"{source.hub} cannot be fetched: {why[0][:200]}") from None
@@ -177,6 +182,17 @@ def fetch(source: Source, load: Callable[..., Any] | None = None) -> list[str]:
         said.append(f"{file}: {len(rows)} rows")
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     return said
+
+
+def _all_configs(source: Source, part: Part, load: Callable[..., Any]) -> list[Row]:
+    split = part.hub_split or part.name
+    if not source.configs:
+        return list(load(source.hub, split=split))
+    return [
+        {**row, "config": config}
+        for config in source.configs
+        for row in load(source.hub, config, split=split)
+    ]
 
 
 def _load_dataset() -> Callable[..., Any]:

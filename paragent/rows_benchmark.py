@@ -28,7 +28,8 @@ class RowsBenchmark:
 
     `dev` and `test` name the parts of the source; `dev` empty (or `data` a single file): `test` is
     divided by hash, with `test_share` of it to the test split. `examples` names a part whose tasks
-    agents may look up; by default `shown` tasks are kept back from `dev` for that.
+    agents may look up; by default `shown` tasks are kept back from `dev` for that. `close` ends
+    what the scorer keeps (cages, a worker process).
     """
 
     source: Source
@@ -43,6 +44,7 @@ class RowsBenchmark:
     data: str | Path | None = None
     reads_all: bool = False
     skills: tuple[str, ...] = ()
+    close: Callable[[], Awaitable[None]] | None = None
     _kept: dict[str, list[Task]] = field(default_factory=dict, repr=False)
 
     @property
@@ -77,6 +79,11 @@ class RowsBenchmark:
         if self.data is not None and Path(self.data).is_file():
             self.dev = self.examples = ""
 
+    async def aclose(self) -> None:
+        """End what the scorer keeps on this event loop."""
+        if self.close is not None:
+            await self.close()
+
     @cached_property
     def _dev_and_shown(self) -> tuple[list[Task], list[Task]]:
         if self.dev:
@@ -95,10 +102,13 @@ class RowsBenchmark:
     def _is_test(self, task: Task) -> bool:
         return share_of(task.id) < self.test_share
 
+    def _rows(self, part: str) -> list[Row]:
+        return self.source.rows(part, self.data)
+
     def _part(self, part: str) -> list[Task]:
         if part not in self._kept:
-            rows = self.source.rows(part, self.data)
-            tasks = [self.to_task(part, row, number) for number, row in enumerate(rows)]
+            rows = enumerate(self._rows(part))
+            tasks = [self.to_task(part, row, number) for number, row in rows]
             unique = list({t.question: t for t in reversed(tasks)}.values())  # the first of equals
             check_tasks(self.name, unique)
             self._kept[part] = sorted(unique, key=lambda t: (share_of(t.id, "order:"), t.id))

@@ -7,7 +7,7 @@ Read in this order: a marked answer ("answer is (C)", `\boxed{C}`), a lone lette
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from paragent.grading.texts import normalised
 
@@ -62,23 +62,24 @@ def choice_of(options: Mapping[str, str], expected: str, given: str) -> float:
     return float(named == expected)
 
 
-_YES = re.compile(r"(?i)\b(yes|true|correct)\b")
-_NO = re.compile(r"(?i)\b(no|false|incorrect)\b")
+def with_options(question: str, options: Mapping[str, str]) -> str:
+    """The question with its options below it, one a line, and how to answer."""
+    listed = "\n".join(f"{letter}) {text}" for letter, text in options.items())
+    return f"{question.strip()}\n{listed}\nAnswer with the letter of the right option."
+
+
+def last_of(words: Sequence[str], text: str) -> str | None:
+    """The word of `words` (lower case) that a text says last, marked answers first, or None."""
+    text = text[-MOST_CHARACTERS:].lower()
+    either = "|".join(re.escape(word) for word in words)
+    marked = re.findall(rf"\banswer\s*(?:is|:|=)\W{{0,10}}({either})\b", text)
+    found = marked or re.findall(rf"\b({either})\b", text)
+    return str(found[-1]) if found else None
 
 
 def yes_no(expected: str, given: str) -> float:
     """1.0 where the last of yes/true and no/false in `given` is the one of `expected`."""
-    wanted, found = _said(expected), _said(given)
-    return float(found is not None and found == wanted)
-
-
-def _said(text: str) -> bool | None:
-    text = text[-MOST_CHARACTERS:]
-    yes = [m.start() for m in _YES.finditer(text)]
-    no = [m.start() for m in _NO.finditer(text)]
-    if not yes and not no:
-        return None
-    marked = re.search(r"(?i)\banswer\s*(?:is|:|=)\W*(yes|no|true|false)\b", text)
-    if marked:
-        return marked[1].lower() in ("yes", "true")
-    return (yes[-1] if yes else -1) > (no[-1] if no else -1)
+    words = ("yes", "true", "no", "false")
+    wanted, found = last_of(words, expected), last_of(words, given)
+    same = found is not None and (found in words[:2]) == (wanted in words[:2])
+    return float(same)

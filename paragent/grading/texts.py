@@ -76,20 +76,22 @@ def drop_score(expected: Sequence[Sequence[str]], given: Sequence[str]) -> float
     )
 
 
-def drop(expected: str, given: str) -> float:
-    """`drop_score` for one text each; `expected` may hold alternatives divided by `|`.
+def drop(answers: Sequence[str], given: str) -> float:
+    """`drop_score` of one text against several right ones.
 
-    A given answer of several spans divides them by commas, semicolons or "and", and is then read
-    both ways, whole and divided: the better one counts.
+    Several spans stand in a text divided by commas, semicolons or "and"; both are read whole and
+    divided, and the better reading counts.
     """
-    answers = [part.strip() for part in expected.split("|") if part.strip()]
     given = given[:MOST_CHARACTERS]
-    divided = [part for part in re.split(r"[,;]\s+|\s+and\s+", given) if part.strip()]
-    best = drop_score([[a] for a in answers], [given])
+    best = drop_score([[answer] for answer in answers], [given])
+    divided = _divided(given)
     if len(divided) > 1:
-        spans = [[p for p in re.split(r"[,;]\s+|\s+and\s+", a) if p.strip()] for a in answers]
-        best = max(best, drop_score(spans, divided))
+        best = max(best, drop_score([_divided(answer) for answer in answers], divided))
     return best
+
+
+def _divided(text: str) -> list[str]:
+    return [part for part in re.split(r"[,;]\s+|\s+and\s+", text) if part.strip()]
 
 
 def _as_number(word: str) -> float | None:
