@@ -26,6 +26,7 @@ POCKET_MODELS = tuple(
         build=partial(_build, info.name),
         price=Price(info.usd_per_mtok_in, info.usd_per_mtok_out),
         calls=lambda params, inner: 1,
+        provides=("logprobs",),  # they know their trained wordings, not free instructions
         paper="paragent/pocket/MODEL_CARD.md",
         version=info.sha256[:12],
     )

@@ -9,6 +9,7 @@
         usd_per_mtok: {in: 0.05, cached: null, out: 0.08}   # null is unknown, not free
         prices_as_of: "2025-08"
         context: 32768
+        provides: [instruct, tools]    # of instruct, judge, code, tools; default: all
 
 A model takes what its endpoint says and may say otherwise. The starter table beside this module is
 read first; then the user's file, whose models replace those of the same name: `$PARAGENT_MODELS`,
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from paragent.component import Component, Price
+from paragent.component import MODEL_TAGS, Component, Price
 from paragent.errors import ConfigError, UsageError, nearest
 from paragent.registry import components
 from paragent.runtime.limits import Limits
@@ -37,7 +38,12 @@ from paragent.yaml_file import Document, Step, parse
 STARTER = Path(__file__).with_name("models.yaml")
 
 _COMMON = ("base_url", "api_key_env", "limits", "headers", "timeout_s", "tools", "logprobs")
-_MODEL = (*_COMMON, "endpoint", "model", "usd_per_mtok", "prices_as_of", "context", "summary")
+_MODEL = (
+    *(*_COMMON, "endpoint", "model", "usd_per_mtok", "prices_as_of", "context", "summary"),
+    "provides",
+)
+#: What a model may be said to give; log-probabilities have a key of their own.
+_TAGS = tuple(tag for tag in MODEL_TAGS if tag != "logprobs")
 _LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrency")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FROM_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -61,6 +67,7 @@ class ModelSpec:
     tools: Literal["native", "text"] = "native"
     logprobs: bool = True
     summary: str = ""
+    provides: tuple[str, ...] = _TAGS  # see `paragent.component.MODEL_TAGS`
 
     @property
     def model_id(self) -> str:
@@ -143,7 +150,7 @@ def component(spec: ModelSpec) -> Component:
         build=partial(_build, spec),
         price=spec.price,
         calls=lambda params, inner: 1,
-        provides=("instruct", "tools"),  # natively, or by writing
+        provides=(*spec.provides, "logprobs") if spec.logprobs else spec.provides,
         paper=_SOURCE,
         version=f"{spec.model_id}@{spec.endpoint}",
     )
@@ -231,6 +238,7 @@ def _model(
         prices_as_of=str(body.get("prices_as_of") or ""),
         context=_whole(document, (*path, "context"), body.get("context")),
         summary=_text(document, (*path, "summary"), body.get("summary")),
+        provides=_tags(document, (*path, "provides"), body.get("provides")),
         **merged,
     )
 
@@ -310,6 +318,19 @@ def _text(document: Document, path: Sequence[Step], value: Any) -> str:
     if not isinstance(value, str):
         document.fail(path, f"got {value!r}; wanted a text (put it in quotes)")
     return value
+
+
+def _tags(document: Document, path: Sequence[Step], value: Any) -> tuple[str, ...]:
+    if value is None:
+        return _TAGS
+    if not isinstance(value, list):
+        document.fail(path, f"got {value!r}; wanted a list of {', '.join(_TAGS)}")
+    for i, tag in enumerate(value):
+        if tag not in _TAGS:
+            near = nearest(str(tag), _TAGS)
+            hint = f". Did you mean {near!r}?" if near else f". Known: {', '.join(_TAGS)}"
+            document.fail((*path, i), f"no ability is called {tag!r}{hint}")
+    return tuple(tag for tag in _TAGS if tag in value)
 
 
 def _whole(document: Document, path: Sequence[Step], value: Any) -> int | None:
