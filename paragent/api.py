@@ -26,7 +26,7 @@ from paragent.outcome import Evaluation
 from paragent.parts import templates
 from paragent.registry import (
     SearcherPlugin,
-    benchmarks,
+    benchmark_of,
     component_of,
     components,
     searchers,
@@ -106,7 +106,7 @@ def resume(
         wrong = [key for key in changes if key not in allowed]
         if wrong:
             raise UsageError(f"resume can change {', '.join(allowed)} only, not {wrong[0]!r}")
-        prepared = _Prepared(replace(stored, **changes), benchmark)
+        prepared = _Prepared(replace(stored, **changes), benchmark, stored=True)
         version = store.meta("benchmark_version")
         if prepared.benchmark.version != version:
             raise StoreError(
@@ -149,14 +149,18 @@ def open_run(path: str | Path) -> Run:
 class _Prepared:
     """A request checked as a whole before anything is written or spent."""
 
-    def __init__(self, config: RunConfig, benchmark: Benchmark | None) -> None:
-        self.benchmark = benchmark or benchmarks[config.benchmark].load()
+    def __init__(
+        self, config: RunConfig, benchmark: Benchmark | None, *, stored: bool = False
+    ) -> None:
+        if config.data is not None:  # so that the run can be resumed from another folder
+            config = replace(config, data=str(Path(config.data).absolute()))
+        self.benchmark = benchmark or benchmark_of(config, stored=stored)
         self.searcher = searchers[config.searcher]
         _check_options(self.searcher, config.options)
         wrong = mistaken(config.prompts, templates()) if config.prompts else None
         if wrong:
             raise UsageError(f"{'.'.join(('prompts', *wrong[0]))}: {wrong[1]}")
-        self.notes: list[str] = []
+        self.notes: list[str] = [*getattr(self.benchmark, "notes", ())]
         for split in ("dev", "test"):
             check_tasks(config.benchmark, self.benchmark.tasks(split))
         models = config.models or tuple(

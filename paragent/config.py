@@ -25,6 +25,10 @@ class RunConfig:
     part of the caps in dollars, tokens, calls and minutes that the search must leave for the
     finalists. `cost` is the unit of the second objective. `prompts` are texts that stand for
     templates of components: `{component: {template: text}}`.
+
+    `data` is the file or folder of the benchmark's tasks; without a benchmark's name it is a table
+    of the user's own, whose columns are `input` and `answer`, scored by `scorer` (the model `judge`
+    where that is "judge"). `benchmark_options` are further options of the benchmark.
     """
 
     benchmark: str = "pocket"
@@ -51,8 +55,23 @@ class RunConfig:
     failure_limit: float = 0.2
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    data: str | None = None
+    input: str | None = None
+    answer: str | None = None
+    scorer: str | None = None
+    judge: str | None = None
+    benchmark_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.data is not None and self.benchmark == "pocket":  # which needs no data
+            object.__setattr__(self, "benchmark", "data")
+        for name in ("data", "input", "answer", "scorer", "judge"):
+            if not isinstance(getattr(self, name), str | None):
+                raise UsageError(f"{name} is {getattr(self, name)!r}; wanted a text")
+        if not isinstance(self.benchmark_options, Mapping):
+            raise UsageError(
+                f"benchmark_options is {self.benchmark_options!r}; wanted names with values"
+            )
         for name in ("evals", "tasks", "test_tasks", "finalists", "parallel", "max_depth",
                      "max_members", "max_calls_per_task"):  # fmt: skip
             _number(name, getattr(self, name), low=1, whole=True)

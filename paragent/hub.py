@@ -103,8 +103,9 @@ class Source:
                 f"{self.command()}"
             )
         _check(file, self.name)
-        rows = list(read_lines(file))
-        for number, row in enumerate(rows, 1):
+        rows = []
+        for number, row in read_lines(file):
+            rows.append(row)
             lacking = [name for name in self.fields if name not in row]
             if lacking:
                 raise ConfigError(
@@ -128,10 +129,12 @@ def cache_folder() -> Path:
     return Path(home).expanduser() / "paragent" / "benchmarks"
 
 
-def read_lines(file: Path) -> Iterator[Row]:
-    """The rows of a JSON-lines file. Raises ConfigError with file and line."""
+def read_lines(file: Path) -> Iterator[tuple[int, Row]]:
+    """(line, row) of a JSON-lines file. Raises ConfigError with file and line."""
     try:
         text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"{file}: there is no such file") from None
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
@@ -145,7 +148,7 @@ def read_lines(file: Path) -> Iterator[Row]:
             raise ConfigError(f"{file}:{number}: not JSON ({error})") from None
         if not isinstance(row, dict):
             raise ConfigError(f"{file}:{number}: got {line.strip()[:40]}; wanted an object {{…}}")
-        yield row
+        yield number, row
 
 
 def fetch(source: Source, load: Callable[..., Any] | None = None) -> list[str]:

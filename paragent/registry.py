@@ -10,6 +10,7 @@ objects or modules that hold them. A name taken twice is an error, unless it is 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from paragent.component import Component, Kind
-from paragent.errors import ParagentError, UnknownName
+from paragent.errors import ParagentError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from paragent.benchmark import Benchmark
+    from paragent.config import RunConfig
     from paragent.hub import Source
     from paragent.searcher import Searcher
 
@@ -155,6 +157,30 @@ searchers: Registry[SearcherPlugin] = Registry("searcher", SearcherPlugin, "para
 benchmarks: Registry[BenchmarkPlugin] = Registry(
     "benchmark", BenchmarkPlugin, "paragent.benchmarks"
 )
+
+
+def benchmark_of(config: RunConfig, *, stored: bool = False) -> Benchmark:
+    """The benchmark of a request; `stored`: of a run, whose benchmark may be a Python object.
+
+    Raises UnknownName, UsageError for an option that the benchmark does not take, and whatever its
+    `load` raises.
+    """
+    name = config.benchmark
+    if stored and name not in benchmarks:
+        raise UsageError(
+            f"benchmark {name!r} of this run is an object made in Python, which the command line "
+            "does not have; in Python: paragent.resume(RUN, benchmark=…)"
+        )
+    plugin = benchmarks[name]
+    options = {key: value for key in ("data", "input", "answer", "scorer", "judge")
+               if (value := getattr(config, key)) is not None}  # fmt: skip
+    options |= config.benchmark_options
+    taken = inspect.signature(plugin.load).parameters
+    anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
+    for key in options:
+        if key not in taken and not anything:
+            raise UnknownName(f"option of benchmark {name!r}", key, taken)
+    return plugin.load(**options)
 
 
 def register(

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from paragent.chat import TraceStep
+from paragent.benchmark import Benchmark
+from paragent.component import Context
 from paragent.config import RunConfig
 from paragent.design import Design
 from paragent.engine import front_of, measurable
 from paragent.errors import StoreError, UnknownName, UsageError
 from paragent.outcome import Evaluation, Split
 from paragent.pareto import score_cost_hypervolume
+from paragent.registry import benchmark_of, benchmarks
 from paragent.run_view import Point, Spent, picks
 from paragent.store import Store
 
@@ -48,18 +51,12 @@ class RunDesign:
         The benchmark's notes are at hand where the design's memory looks them up.
         """
         from paragent.ask import ask_design
-        from paragent.benchmark import Benchmark
-        from paragent.component import Context
-        from paragent.registry import benchmarks, components
+        from paragent.registry import components
         from paragent.runtime.models_file import register_models
 
         if any(agent.model.name not in components for _, agent in self.design.agents()):
             register_models()  # those of models.yaml, in a process that only opened the run
-        context = Context()
-        name = str(self.run.config["benchmark"])
-        if name in benchmarks:
-            benchmark: Benchmark = benchmarks[name].load()
-            context = benchmark.context
+        context = self.run.context()
         return asyncio.run(ask_design(self.design, question, context, trace=trace)).text
 
 
@@ -102,6 +99,19 @@ class Run:
     def config(self) -> Mapping[str, Any]:
         """What was asked for."""
         return self._config.to_data()
+
+    def load_benchmark(self) -> Benchmark:
+        """The benchmark it was measured on. Raises UsageError where that is an object of Python's,
+        or its data are gone."""
+        return benchmark_of(self._config, stored=True)
+
+    def context(self) -> Context:
+        """What its designs may look up: nothing for a benchmark that only Python has, and for a
+        user's own table, which holds tasks alone (and may have been moved)."""
+        name = self._config.benchmark
+        if name not in benchmarks or name == "data":
+            return Context()
+        return self.load_benchmark().context
 
     @property
     def finals(self) -> Sequence[Evaluation]:

@@ -58,9 +58,8 @@ def context_of(found: Found, benchmark: str | None) -> Context:
         context: Context = benchmarks[benchmark].load().context
         return context
     if found.picked is not None:
-        name = str(found.picked.run.config["benchmark"])
-    elif all(agent.model.name.startswith("pocket-") for _, agent in found.design.agents()):
-        name = "pocket"
-    else:
-        return Context()
-    return benchmarks[name].load().context if name in benchmarks else Context()
+        return found.picked.run.context()
+    if all(agent.model.name.startswith("pocket-") for _, agent in found.design.agents()):
+        context = benchmarks["pocket"].load().context
+        return context
+    return Context()

@@ -39,6 +39,11 @@ _HELP = {
     "max_members": "members of one team",
     "max_calls_per_task": "worst-case model calls of a design on one task",
     "failure_limit": "share of failed tasks above which a design does not count",
+    "data": "a file of your own tasks (CSV, JSONL), or the data of --benchmark (file or folder)",
+    "input": "own tasks: the column of the questions",
+    "answer": "own tasks: the column of the right answers",
+    "scorer": "own tasks: number, exact, choice, f1, yes_no, judge or python:FILE:FUNCTION",
+    "judge": "own tasks, scorer judge: the model that judges",
 }
 
 _METAVAR: Mapping[object, str] = {int: "N", float: "X", names: "A,B"}

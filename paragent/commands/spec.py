@@ -38,12 +38,17 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "max_members": int,
     "max_calls_per_task": int,
     "failure_limit": float,
+    "data": str,
+    "input": str,
+    "answer": str,
+    "scorer": str,
+    "judge": str,
 }
 
 #: Keys of a file that have no flag of their own name, or are no setting of the run.
-_MORE = ("options", "prompts", "out")
+_MORE = ("options", "benchmark_options", "prompts", "out")
 _LISTS = ("models", "include", "exclude")
-_TEXTS = ("benchmark", "searcher", "cost", "out")
+_TEXTS = ("benchmark", "searcher", "cost", "out", "data", "input", "answer", "scorer", "judge")
 
 
 def read_spec(path: Path) -> dict[str, Any]:
@@ -86,8 +91,8 @@ def read_spec(path: Path) -> dict[str, Any]:
                 document.fail(place, f"{name} is {value!r}; wanted a list of names")
         elif name in _TEXTS and not isinstance(value, str):
             document.fail(place, f"{name} is {value!r}; wanted a text")
-        elif name == "options" and not isinstance(value, Mapping):
-            document.fail(place, f"options is {value!r}; wanted a mapping")
+        elif name in ("options", "benchmark_options") and not isinstance(value, Mapping):
+            document.fail(place, f"{name} is {value!r}; wanted a mapping")
         elif name == "prompts":
             wrong = misshapen(value) or mistaken(value, templates())
             if wrong:

@@ -30,13 +30,12 @@ def main(args: argparse.Namespace) -> int:
     """Print it."""
     from paragent.api import CALLS, open_run
     from paragent.outcome import outcome_to_json
-    from paragent.registry import benchmarks
     from paragent.runtime.journal import Journal
     from paragent.trace import find_task, lines, trace
 
     load_models()
     run = open_run(find_run(args.run))
-    benchmark = benchmarks[str(run.config["benchmark"])].load()
+    benchmark = run.load_benchmark()
     design = run.pick(args.pick).design
     task = find_task(benchmark, args.task)
     journal = Journal(run.path / CALLS)
