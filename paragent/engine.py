@@ -189,6 +189,13 @@ def front_of(evaluations: Sequence[Evaluation], config: RunConfig) -> list[Evalu
     return sorted(simplest.values(), key=lambda e: (e.cost(config.cost) or 0.0, -(e.score or 0.0)))
 
 
+def comparable(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Those on at least half as many tasks as the most thorough: a trial on a few tasks would top
+    every list by luck."""
+    most = max((e.n for e in evaluations), default=0)
+    return [e for e in evaluations if 2 * e.n >= most]
+
+
 def _size(design: Design) -> tuple[int, str]:
     return sum(1 for _ in design.agents()), design.hash
 
@@ -198,7 +205,7 @@ def finalists(evaluations: Sequence[Evaluation], config: RunConfig) -> list[Desi
 
     A layer that does not fit whole gives its best scores first, since score is what luck bends.
     """
-    left = [e for e in evaluations if measurable(e, config)]
+    left = [e for e in comparable(evaluations) if measurable(e, config)]
     chosen: list[Evaluation] = []
     while left and len(chosen) < config.finalists:
         layer = sorted(front_of(left, config), key=lambda e: -(e.score or 0.0))

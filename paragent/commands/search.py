@@ -46,6 +46,12 @@ _HELP = {
     "judge": "own tasks, scorer judge: the model that judges",
 }
 
+#: Options of single searchers that have a flag; all others: `options:` in the specification.
+_OPTIONS: Mapping[str, tuple[type, str]] = {
+    "composer": (str, "knapsack: online, offline, retrieval or identity"),
+    "price_budget": (float, "knapsack: worst-case dollars per 1,000 tasks of a team's parts"),
+}
+
 _METAVAR: Mapping[object, str] = {int: "N", float: "X", names: "A,B"}
 
 
@@ -60,6 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=SETTINGS[name],
             metavar=_METAVAR.get(SETTINGS[name], "NAME"),
             help=text,
+        )
+    for name, (kind, text) in _OPTIONS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=kind, metavar=_METAVAR.get(kind, "NAME"), help=text
         )
     parser.add_argument("--out", metavar="DIR", help="the run's folder; default: ./runs/<name>")
     parser.add_argument("--no-report", action="store_true", help="write no HTML report at the end")
@@ -83,6 +93,9 @@ def main(args: argparse.Namespace) -> int:
         given = getattr(args, name)
         if given is not None:
             settings[name] = given
+    given = {name: value for name in _OPTIONS if (value := getattr(args, name)) is not None}
+    if given:
+        settings["options"] = {**settings.get("options", {}), **given}
     if args.dry_run:
         return _dry_run(settings, as_json=args.json)
 
