@@ -1,17 +1,21 @@
-"""Monte-Carlo tree search over the hierarchical space, with edits of what was measured.
+"""Value-guided Monte-Carlo tree search over whole designs.
 
-UCT: Kocsis and Szepesvari 2006, section 2.2. The edits and their selection follow AgentSwift (arXiv
-2506.06017, section 3), whose rule without uncertainty is AFlow's (arXiv 2410.10762, section 3.2).
+Every measured design is a node below the one it was made from. One iteration:
 
-Two moves, chosen by a coin:
+    aim       the front's hypervolume; every third time the best score alone
+    select    nodes to grow from: the mixed-probability lottery, or UCT with progressive widening
+    expand    mutate (every edit), recombine with other nodes, construct top down, and refine:
+              edits of the candidate that is judged best
+    judge     no rollout: the value model's expected improvement of the aim picks one
+    back up   its score and cost are counted at every node above it
 
-    top down   walk the tree of decisions by UCT, complete the design at random
-    edit       draw measured designs by the mixed-probability rule; of their edits and
-               recombinations take the one that a draw of the value model likes best
+The first designs are seeds: they cover every level of every choice, then pairs of them. In a space
+small enough to be listed, all designs that were not run are candidates.
 
-Each proposal climbs one weighting of score against log cost, drawn anew, so that the whole front
-is climbed. The state is one dictionary of frozen statistics per partial design; `show_tree` prints
-it.
+AgentSwift (arXiv 2506.06017, section 3) has the expansion, the lottery with uncertainty and the
+value model in place of rollouts; without uncertainty the lottery is AFlow's (arXiv 2410.10762,
+section 3.2). UCT: Kocsis and Szepesvari 2006, section 2.2; widening: Coulom 2007, section 3. New
+here: both objectives at once, known noise, and an exact expected improvement.
 """
 
 from __future__ import annotations
@@ -22,33 +26,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paragent.design import Design
+from paragent.errors import UsageError
 from paragent.outcome import CostName, Evaluation
 from paragent.registry import SearcherPlugin
-from paragent.searcher import Partial, Proposal, Space
-from paragent.value import LinearValue, generator
+from paragent.search_tree import Tree
+from paragent.searcher import Proposal, Space
+from paragent.value.improve import excess, hypervolume_gain
+from paragent.value.surrogate import Surrogate
 
-#: Standard errors of one observation that the value model assumes: a score of about fifty 0/1
-#: tasks, and a log10 cost, which is nearly exact.
-SCORE_NOISE, LOG_COST_NOISE = 0.07, 0.05
 #: log10 cost of a free design where no other is known.
 FREE = -7.0
-#: Tries to find a design that was not asked for before; then a random one; then exhausted.
-TRIES = 60
-RANDOM_TRIES = 500
+#: Designs that a space may have so that all are candidates.
+LISTED = 1500
+#: Every how many iterations the score alone is the aim.
+SCORE_ALONE = 3
+#: Per iteration: nodes selected, recombinations, designs from the top, edits of the best.
+PARENTS, CROSSINGS, FRESH, CLIMBS = 3, 24, 16, 1
+#: Random designs among which a seed is chosen; tries before a small space counts as exhausted.
+SEED_DRAWS, TRIES = 40, 500
+#: The reference point of the hypervolume lies this share of the range beyond the worst seen.
+MARGIN = 0.1
 
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What is known of all designs below a partial one.
-
-    `visits` counts proposals (in flight ones too), `measured` those that came back with a score;
-    `score` is their summed score, `log_cost` their summed log10 cost.
-    """
-
-    visits: int = 0
-    measured: int = 0
-    score: float = 0.0
-    log_cost: float = 0.0
+Candidate = tuple[Design, int, str]  # the design, the node it comes from, the move
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +65,39 @@ class Weighting:
         return self.w * score + (1 - self.w) * cheap
 
 
-def ucb(stats: Stats, parent_visits: int, weighting: Weighting, c: float) -> float:
-    """UCB1 of a child; infinite where it was never visited. A child whose visits are all in flight
-    has no value yet, only its exploration term."""
-    if stats.visits == 0:
-        return math.inf
-    mean = 0.0
-    if stats.measured:
-        mean = weighting.value(stats.score / stats.measured, stats.log_cost / stats.measured)
-    return mean + c * math.sqrt(math.log(parent_visits) / stats.visits)
+def ucb(value: float | None, visits: int, parent_visits: int, c: float) -> float:
+    """UCB1 of a child with this mean value; None, where all its visits are in flight, counts 0."""
+    return (value or 0.0) + c * math.sqrt(math.log(max(1, parent_visits)) / max(1, visits))
 
 
-def mixed_probabilities(values: Sequence[float], lam: float, alpha: float) -> list[float]:
-    """lambda/n + (1 - lambda) softmax(alpha (s - s_max)), with s in percent.
+def widened(visits: int, k: float, a: float) -> int:
+    """Children that a node may have after so many visits: ceil(k visits^a)."""
+    return max(1, math.ceil(k * math.pow(visits, a)))
 
-    Values are in [0, 1] and are multiplied by 100 here: on the unit scale alpha = 0.2 would be a
-    uniform draw.
+
+def mixed_probabilities(
+    values: Sequence[float],
+    surprises: Sequence[float],
+    *,
+    lam: float,
+    alpha: float,
+    beta: float,
+) -> list[float]:
+    """P(i) = lambda/n + (1 - lambda) softmax(alpha E), E = (1 - beta) s + beta u - s_max.
+
+    Values s and surprises u are in [0, 1] and are multiplied by 100 here: on the unit scale
+    alpha = 0.2 would be a uniform draw.
     """
-    top = max(values)
-    weights = [math.exp(alpha * 100 * (v - top)) for v in values]
+    energies = [(1 - beta) * s + beta * u for s, u in zip(values, surprises, strict=True)]
+    top = max(energies)
+    weights = [math.exp(alpha * 100 * (e - top)) for e in energies]
     total = sum(weights)
     return [lam / len(values) + (1 - lam) * w / total for w in weights]
 
 
 class Mcts:
-    """See the module. `c` is UCT's constant, `lam` and `alpha` those of the mixed rule,
-    `edit_share` the chance of an edit once `warm_up` designs are measured."""
+    """See the module. `selection` is "mixed" (with `lam`, `alpha`, `beta`) or "uct" (with `c`,
+    `widen_k`, `widen_a`); `warm_up` seeds come first, fewer in a space of few designs."""
 
     def __init__(
         self,
@@ -99,169 +105,283 @@ class Mcts:
         *,
         seed: int = 0,
         cost: CostName = "usd",
+        selection: str = "mixed",
         c: float = 0.5,
         lam: float = 0.3,
         alpha: float = 0.2,
-        edit_share: float = 0.7,
+        beta: float = 0.2,
+        widen_k: float = 2.0,
+        widen_a: float = 0.5,
         warm_up: int = 12,
     ) -> None:
+        if selection not in ("mixed", "uct"):
+            raise UsageError(f"selection is {selection!r}; wanted mixed or uct")
         self._space, self._rng, self._cost = space, random.Random(seed), cost
-        self._c, self._lam, self._alpha = c, lam, alpha
-        self._edit_share, self._warm_up = edit_share, warm_up
-        self._tree: dict[Partial, Stats] = {(): Stats()}
-        self._paths: dict[str, Partial] = {}
+        self._selection, self._c = selection, c
+        self._lam, self._alpha, self._beta = lam, alpha, beta
+        self._widen = (widen_k, widen_a)
+        self._listed = _listed(space)
+        few = warm_up if self._listed is None else round(math.log2(max(2, len(self._listed))))
+        self._warm_up = max(1, min(int(warm_up), few))
+        self.tree = Tree()
+        self.model = Surrogate(seed)
+        self._number: dict[str, int] = {}
+        self._designs: dict[str, Design] = {}
         self._asked: set[str] = set()
-        self._points: dict[str, tuple[Design, float, float]] = {}
+        self._flying: dict[str, tuple[float, float]] = {}
+        self._covered: dict[str, int] = {}
         self._rows: dict[str, Mapping[str, float]] = {}
+        self._edits: dict[str, Sequence[Design]] = {}
+        self._turns = 0
 
-    @property
-    def tree(self) -> Mapping[Partial, Stats]:
-        """The statistics of every partial design that was walked through."""
-        return dict(self._tree)
+    # -- the search -----------------------------------------------------------------------------
 
     def ask(self, n: int) -> Sequence[Proposal]:
         """Up to `n` designs that were not asked for or told before."""
         found: list[Proposal] = []
-        while len(found) < n:
-            design = self._propose()
-            if design is None:
-                break
-            self._asked.add(design.hash)
-            found.append(Proposal(design, by="mcts"))
+        while len(found) < n and (proposal := self._propose()) is not None:
+            found.append(proposal)
         return found
 
-    def _propose(self) -> Design | None:
-        weighting = self._weighting()
+    def _propose(self) -> Proposal | None:
+        if len(self._asked) < self._warm_up or len(self.model) < 2:
+            chosen, purpose = self._seed(), "label"
+        else:
+            score_alone = self._turns % SCORE_ALONE == SCORE_ALONE - 1
+            weighting = self._weighting(1.0 if score_alone else self._rng.random())
+            candidates = self._expand(self._select(weighting))
+            chosen, purpose = self._best(candidates, score_alone), "search-eval"
+            self._turns += 1
+        chosen = chosen or self._any()
+        if chosen is None:
+            return None
+        design, parent, move = chosen
+        self._asked.add(design.hash)
+        self._designs[design.hash] = design
+        if len(self.model) >= 2:
+            belief = self.model.predict([self._row(design)])
+            self._flying[design.hash] = (float(belief.score[0][0]), float(belief.cost[0][0]))
+        self._number[design.hash] = len(self.tree.nodes)
+        self.tree = self.tree.grown(design.hash, design.label, parent, move)
+        return Proposal(design, by="mcts", purpose=purpose)  # type: ignore[arg-type]
+
+    def tell(self, evaluation: Evaluation) -> None:
+        """A measured evaluation is learned and backed up; one without score or cost teaches only
+        that it was asked for. A foreign design becomes a child of the root."""
+        design = evaluation.design
+        self._asked.add(design.hash)
+        expected = self._flying.pop(design.hash, None)
+        score, cost = evaluation.score, evaluation.cost(self._cost)
+        if score is None or cost is None:
+            return
+        log_cost = math.log10(cost) if cost > 0 else min(self.model.costs, default=FREE + 1) - 1
+        if design.hash not in self._number:
+            self._number[design.hash] = len(self.tree.nodes)
+            self._designs[design.hash] = design
+            self.tree = self.tree.grown(design.hash, design.label, 0, "told")
+        surprise = abs(score - expected[0]) if expected else 0.0
+        self.tree = self.tree.backed_up(self._number[design.hash], score, log_cost, surprise)
+        self.model.tell(self._row(design), score, variance_of_mean(evaluation), log_cost)
+
+    # -- select ---------------------------------------------------------------------------------
+
+    def _select(self, weighting: Weighting) -> list[int]:
+        """Numbers of the nodes to grow from, the first the most important."""
+        policy = self._lottery if self._selection == "mixed" else self._descend
+        return policy(weighting)
+
+    def _lottery(self, weighting: Weighting) -> list[int]:
+        able = [(i, n) for i, n in enumerate(self.tree.nodes) if n.own is not None]
+        chances = mixed_probabilities(
+            [weighting.value(*n.own) for _, n in able if n.own],
+            [n.surprise for _, n in able],
+            lam=self._lam,
+            alpha=self._alpha,
+            beta=self._beta,
+        )
+        drawn = self._rng.choices([i for i, _ in able], chances, k=4 * PARENTS)
+        return list(dict.fromkeys(drawn))[:PARENTS]
+
+    def _descend(self, weighting: Weighting) -> list[int]:
+        """From the root by UCB1 to the first node that may have more children; then it, the best
+        of its measured children and its parent."""
+        nodes, at = self.tree.nodes, 0
+
+        def mean(i: int) -> float | None:
+            n = nodes[i]
+            if not n.measured:
+                return None
+            return weighting.value(n.score / n.measured, n.log_cost / n.measured)
+
+        while nodes[at].children and (
+            at == 0 or len(nodes[at].children) >= widened(nodes[at].visits, *self._widen)
+        ):
+            at = max(
+                nodes[at].children,
+                key=lambda i: (ucb(mean(i), nodes[i].visits, nodes[at].visits, self._c), -i),
+            )
+        near = [at, nodes[at].parent, *nodes[at].children]
+        return [i for i in dict.fromkeys(near) if nodes[i].own is not None][:PARENTS]
+
+    def _weighting(self, w: float) -> Weighting:
+        costs = self.model.costs
+        return Weighting(w, min(costs, default=0.0), max(costs, default=0.0))
+
+    # -- expand ---------------------------------------------------------------------------------
+
+    def _expand(self, parents: Sequence[int]) -> list[Candidate]:
+        """New designs around the selected nodes, without doubles."""
+        if self._listed is not None:
+            return [(d, 0, "listed") for d in self._listed if d.hash not in self._asked]
+        nodes, rng, space = self.tree.nodes, self._rng, self._space
+        found: list[Candidate] = []
+        for i in parents:
+            found += [(d, i, "mutate") for d in self._edits_of(nodes[i].design)]
+        others = [n.design for n in nodes if n.own is not None]
+        for k in range(CROSSINGS if parents else 0):
+            i = parents[k % len(parents)]
+            one, other = self._designs[nodes[i].design], self._designs[rng.choice(others)]
+            found.append((space.recombine(one, other, rng), i, "recombine"))
+        found += [(space.sample(rng), 0, "top-down") for _ in range(FRESH)]
+        return self._new(found)
+
+    def _new(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        kept: dict[str, Candidate] = {}
+        for candidate in candidates:
+            if candidate[0].hash not in self._asked:
+                kept.setdefault(candidate[0].hash, candidate)
+        return list(kept.values())
+
+    def _edits_of(self, key: str) -> Sequence[Design]:
+        if key not in self._edits:
+            if len(self._edits) > 256:
+                self._edits.clear()
+            self._edits[key] = self._space.edits(self._designs[key])
+        return self._edits[key]
+
+    # -- judge ----------------------------------------------------------------------------------
+
+    def _best(self, candidates: list[Candidate], score_alone: bool) -> Candidate | None:
+        """The candidate of the largest expected improvement, after refining it."""
+        if not candidates:
+            return None
+        promise = self._promise(candidates, score_alone)
+        for _ in range(CLIMBS if self._listed is None else 0):
+            top = max(promise, key=lambda key: (promise[key], key))
+            best, parent, _ = next(c for c in candidates if c[0].hash == top)
+            edits = [(d, parent, "refine") for d in self._space.edits(best)]
+            more = [c for c in self._new(edits) if c[0].hash not in promise]
+            if not more:
+                break
+            candidates = candidates + more
+            promise.update(self._promise(more, score_alone))
+        top = max(promise, key=lambda key: (promise[key], key))
+        return next(c for c in candidates if c[0].hash == top)
+
+    def _promise(self, candidates: Sequence[Candidate], score_alone: bool) -> dict[str, float]:
+        """Expected improvement by hash, in units of the range seen; rounded, so that the last
+        bits of a processor's arithmetic decide nothing."""
+        belief = self.model.predict([self._row(d) for d, _, _ in candidates])
+        front = [*self._known(), *self._flying.values()]
+        scores, costs = [s for s, _ in front], [c for _, c in front]
+        high, wide = max(scores) - min(scores), max(costs) - min(costs)
+        if score_alone or wide == 0:
+            gain = excess(*belief.score, max(scores)) / (high or 1.0)
+        else:
+            worst, dearest = min(scores) - MARGIN * high, max(costs) + MARGIN * wide
+            gain = hypervolume_gain(belief.score, belief.cost, front, worst, dearest)
+            gain = gain / ((high or 1.0) * wide)
+        return {d.hash: round(float(g), 9) for (d, _, _), g in zip(candidates, gain, strict=True)}
+
+    def _known(self) -> list[tuple[float, float]]:
+        """(score, log cost) of what was measured. Where scores are known to be noisy, what the
+        model makes of them: the luckiest of many draws would be a bar that nothing can pass."""
+        points = list(zip(self.model.scores, self.model.costs, strict=True))
+        if not self.model.noisy:
+            return points
+        belief = self.model.told().score[0]
+        return [(float(b), c) for b, (_, c) in zip(belief, points, strict=False)]
+
+    # -- seeds ----------------------------------------------------------------------------------
+
+    def _seed(self) -> Candidate | None:
+        """Of some random designs the one that shows most that is new: features, then pairs of
+        them (a covering array of strength two, built greedily; Cohen et al. 1997, section 4)."""
+        pool = self._listed or [self._space.sample(self._rng) for _ in range(SEED_DRAWS)]
+        pool = [d for d in pool if d.hash not in self._asked]
+        if not pool:
+            return None
+        self._rng.shuffle(pool)
+
+        def news(design: Design) -> tuple[float, float]:
+            names = [k for k, v in sorted(self._row(design).items()) if v]
+            pairs = [f"{a}&{b}" for i, a in enumerate(names) for b in names[:i]]
+            single, double = (
+                sum(1 / (1 + 4 * self._covered.get(k, 0)) for k in keys) / max(1, len(keys))
+                for keys in (names, pairs)
+            )
+            return round(single, 9), round(double, 9)
+
+        best = max(pool, key=news)
+        names = [k for k, v in sorted(self._row(best).items()) if v]
+        for key in [*names, *(f"{a}&{b}" for i, a in enumerate(names) for b in names[:i])]:
+            self._covered[key] = self._covered.get(key, 0) + 1
+        return best, 0, "seed"
+
+    def _any(self) -> Candidate | None:
+        """A random new design; None where none turns up."""
         for _ in range(TRIES):
-            if len(self._points) >= self._warm_up and self._rng.random() < self._edit_share:
-                design = self._edit(weighting)
-            else:
-                design = self._top_down(weighting)
-            if design is not None and design.hash not in self._asked:
-                return design
-        for _ in range(RANDOM_TRIES):
             design = self._space.sample(self._rng)
             if design.hash not in self._asked:
-                return design
+                return design, 0, "top-down"
         return None
 
-    def _weighting(self) -> Weighting:
-        costs = [log_cost for _, _, log_cost in self._points.values()]
-        return Weighting(self._rng.random(), min(costs, default=0.0), max(costs, default=0.0))
-
-    def _top_down(self, weighting: Weighting) -> Design | None:
-        """Select by UCB1 down to the first decision with an unvisited option, take that option,
-        complete at random; visits are counted along the tree's part of the path."""
-        partial: Partial = ()
-        walked = [partial]
-        inside = True
-        while (decision := self._space.next(partial)) is not None:
-            options = [(*partial, option) for option in decision.options]
-            if inside:
-                visits = max(1, self._tree[partial].visits)
-                scored = [
-                    (ucb(self._tree.get(o, Stats()), visits, weighting, self._c), o)
-                    for o in options
-                ]
-                best = max(value for value, _ in scored)
-                partial = self._rng.choice([o for value, o in scored if value == best])
-                inside = partial in self._tree
-                self._tree.setdefault(partial, Stats())
-                walked.append(partial)
-            else:
-                partial = self._rng.choice(options)
-        design = self._space.build(partial)
-        for step in walked:
-            s = self._tree[step]
-            self._tree[step] = Stats(s.visits + 1, s.measured, s.score, s.log_cost)
-        if self._space.check(design):
-            return None  # the visits stay: a branch of illegal designs is left in time
-        self._paths.setdefault(design.hash, walked[-1])
-        return design
-
-    def _edit(self, weighting: Weighting) -> Design | None:
-        """Candidates around two designs drawn by the mixed rule; the value model's draw decides."""
-        points = list(self._points.values())
-        values = [weighting.value(score, log_cost) for _, score, log_cost in points]
-        chances = mixed_probabilities(values, self._lam, self._alpha)
-        one, other = (point[0] for point in self._rng.choices(points, chances, k=2))
-        candidates = list(self._space.edits(one))
-        candidates += [self._space.recombine(one, other, self._rng) for _ in range(8)]
-        candidates += [self._space.sample(self._rng) for _ in range(8)]
-        new = {d.hash: d for d in candidates if d.hash not in self._asked}
-        if not new:
-            return None
-        promise = self._promise(list(new.values()), weighting)
-        # Rounded, so that the last bits of a processor's arithmetic decide nothing.
-        pairs = zip(new.values(), promise, strict=True)
-        return max(pairs, key=lambda pair: (round(pair[1], 6), pair[0].hash))[0]
-
-    def _promise(self, designs: Sequence[Design], weighting: Weighting) -> list[float]:
-        """A draw of every design's value from the posterior of score and of log cost."""
-        points = list(self._points.values())
-        known = [self._features(design) for design, _, _ in points]
-        rows = [self._features(design) for design in designs]
-        rng = generator(self._rng.getrandbits(32))
-        drawn = []
-        for targets, noise in (
-            ([score for _, score, _ in points], SCORE_NOISE),
-            ([log_cost for _, _, log_cost in points], LOG_COST_NOISE),
-        ):
-            model = LinearValue.fit(known, targets, noise)
-            drawn.append(model.predict(rows, model.draw(rng)))
-        return [weighting.value(float(s), float(c)) for s, c in zip(*drawn, strict=True)]
-
-    def _features(self, design: Design) -> Mapping[str, float]:
+    def _row(self, design: Design) -> Mapping[str, float]:
         if design.hash not in self._rows:
             self._rows[design.hash] = self._space.features(design)
         return self._rows[design.hash]
 
-    def _cheapest(self) -> float:
-        """The lowest log cost told so far; a free design stands one decade below it, since its own
-        would stretch the axis without end."""
-        return min((log_cost for _, _, log_cost in self._points.values()), default=FREE + 1)
 
-    def tell(self, evaluation: Evaluation) -> None:
-        """A measured evaluation counts along its path; one without score or cost only as asked."""
-        key = evaluation.design.hash
-        self._asked.add(key)
-        score, cost = evaluation.score, evaluation.cost(self._cost)
-        if score is None or cost is None:
-            return
-        log_cost = math.log10(cost) if cost > 0 else self._cheapest() - 1
-        self._points[key] = (evaluation.design, score, log_cost)
-        path = self._paths.get(key)
-        if path is None:
-            return
-        for depth in range(len(path) + 1):
-            s = self._tree[path[:depth]]
-            self._tree[path[:depth]] = Stats(
-                s.visits, s.measured + 1, s.score + score, s.log_cost + log_cost
-            )
+def variance_of_mean(evaluation: Evaluation) -> float:
+    """Variance of the error of an evaluation's mean score; 0 where its tasks do not tell.
+
+    Scores of 0 and 1: p (1 - p) / n with two successes and two failures added, since four right
+    answers of four are not certain. Other scores: their variance / n.
+    """
+    scores = list(evaluation.scores.values())
+    n = len(scores)
+    if n < 2:
+        return 0.0
+    if all(s in (0.0, 1.0) for s in scores):
+        p = (sum(scores) + 2) / (n + 4)
+        return p * (1 - p) / n
+    mean = sum(scores) / n
+    return sum((s - mean) ** 2 for s in scores) / (n - 1) / n
 
 
-def show_tree(tree: Mapping[Partial, Stats], *, depth: int = 3) -> str:
-    """The tree's top as text: option, visits, mean score; children by visits, then by name."""
-    lines: list[str] = []
-
-    def show(partial: Partial) -> None:
-        s = tree[partial]
-        mean = f"{s.score / s.measured:.3f}" if s.measured else "-"
-        name = partial[-1] if partial else "root"
-        lines.append(f"{'  ' * len(partial)}{name}  visits {s.visits}  score {mean}")
-        if len(partial) < depth:
-            children = [p for p in tree if len(p) == len(partial) + 1 and p[:-1] == partial]
-            for child in sorted(children, key=lambda p: (-tree[p].visits, p)):
-                show(child)
-
-    show(())
-    return "\n".join(lines)
+def _listed(space: Space) -> list[Design] | None:
+    """All designs of a space that knows its size and is small; else None."""
+    size, every = getattr(space, "size", None), getattr(space, "all", None)
+    if size is None or every is None or size() > LISTED:
+        return None
+    found: list[Design] = every()
+    return found
 
 
 MCTS = SearcherPlugin(
     name="mcts",
-    summary="tree search over the hierarchy (UCT), with edits that a value model guides",
+    summary="tree search over whole designs; a value model picks what improves the front most",
     make=Mcts,
-    options={"c": 0.5, "lam": 0.3, "alpha": 0.2, "edit_share": 0.7, "warm_up": 12},
-    paper="Kocsis and Szepesvari 2006, section 2.2; AgentSwift, arXiv 2506.06017, section 3",
+    options={
+        "selection": "mixed",
+        "c": 0.5,
+        "lam": 0.3,
+        "alpha": 0.2,
+        "beta": 0.2,
+        "widen_k": 2.0,
+        "widen_a": 0.5,
+        "warm_up": 12,
+    },
+    paper="AgentSwift, arXiv 2506.06017, section 3; Kocsis and Szepesvari 2006, section 2.2",
+    version="2",
 )
