@@ -23,7 +23,7 @@ from paragent.grading.code import CodeGrader, code_in, missing_cage
 from paragent.hub import Part, Row, Source
 from paragent.outcome import Split
 from paragent.registry import BenchmarkPlugin
-from paragent.rows_benchmark import RowsBenchmark
+from paragent.rows_benchmark import RowsBenchmark, without
 
 VERSION = "1"
 
@@ -53,8 +53,10 @@ class Mbpp(RowsBenchmark):
 
     def tasks(self, split: Split) -> list[Task]:
         """11 to 510 are test, 511 to 974 dev."""
-        low, high = (511, 974) if split == "dev" else (11, 510)
-        return [t for t in self._part("mbpp") if low <= _number(t) <= high]
+        test = [t for t in self._part("mbpp") if 11 <= _number(t) <= 510]
+        if split == "test":
+            return test
+        return without([t for t in self._part("mbpp") if _number(t) >= 511], test)
 
     @property
     def context(self) -> Context:

@@ -59,4 +59,6 @@ POCKET = BenchmarkPlugin(
     source="paragent.pocket.tasks",
     licence="MIT",
     version=VERSION,
+    sizes={"dev": 2000, "test": 2000},
+    scorer="exact final answer",
 )

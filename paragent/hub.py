@@ -70,7 +70,8 @@ class Source:
     def command(self) -> str:
         """What fetches it, with the package that this takes where it is not installed."""
         if not self.hub:
-            return f"paragent search --benchmark {self.name} --data FOLDER   # {self.where}"
+            hint = f"   # {self.where}" if self.where else ""
+            return f"paragent search --benchmark {self.name} --data FOLDER{hint}"
         fetch = f"paragent fetch {self.name}"
         return fetch if _has_hub() else f"{EXTRA} && {fetch}"
 

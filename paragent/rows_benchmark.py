@@ -87,10 +87,10 @@ class RowsBenchmark:
     @cached_property
     def _dev_and_shown(self) -> tuple[list[Task], list[Task]]:
         if self.dev:
-            test = {t.question for t in self._part(self.test)}
-            tasks = [t for t in self._part(self.dev) if t.question not in test]
+            found = self._part(self.dev)
         else:
-            tasks = [t for t in self._part(self.test) if not self._is_test(t)]
+            found = [t for t in self._part(self.test) if not self._is_test(t)]
+        tasks = without(found, self._test)
         shown = tasks[len(tasks) - self.shown :] if self.shown else []
         return tasks[: len(tasks) - self.shown], shown
 
@@ -109,10 +109,16 @@ class RowsBenchmark:
         if part not in self._kept:
             rows = enumerate(self._rows(part))
             tasks = [self.to_task(part, row, number) for number, row in rows]
-            unique = list({t.question: t for t in reversed(tasks)}.values())  # the first of equals
-            check_tasks(self.name, unique)
-            self._kept[part] = sorted(unique, key=lambda t: (share_of(t.id, "order:"), t.id))
+            check_tasks(self.name, tasks)
+            self._kept[part] = sorted(tasks, key=lambda t: (share_of(t.id, "order:"), t.id))
         return self._kept[part]
+
+
+def without(tasks: Sequence[Task], others: Sequence[Task]) -> list[Task]:
+    """The tasks whose question is none of the others', each question once: data sets repeat some,
+    and a question of the test split must not guide a search."""
+    taken = {t.question for t in others}
+    return list({t.question: t for t in tasks if t.question not in taken}.values())
 
 
 def share_of(task_id: str, purpose: str = "split:") -> float:

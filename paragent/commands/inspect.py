@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from paragent.commands.designs import HELP, find_design
 from paragent.commands.runs import add_json_argument, load_models, print_json
+from paragent.errors import UsageError
+
+if TYPE_CHECKING:
+    from paragent.benchmark import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What kind of thing, and which."""
     parser.add_argument("what", choices=("component", "benchmark", "design"))
     parser.add_argument("name", metavar="NAME", help=f"its name; for a design: {HELP}")
+    parser.add_argument("--data", metavar="PATH", help="the benchmark's file or folder")
     add_json_argument(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Print it."""
     load_models()
+    if args.data is not None and args.what != "benchmark":
+        raise UsageError("--data is for benchmarks")
     facts: dict[str, Any] = {
         "component": _component,
-        "benchmark": _benchmark,
+        "benchmark": lambda name: _benchmark(name, args.data),
         "design": _design,
     }[args.what](args.name)
+    code = 2 if facts.get("missing") else 0
     if args.json:
         print_json(facts)
-        return 0
+        return code
     for name, value in facts.items():
         text = value.rstrip("\n") if isinstance(value, str) else _text(value)
         if "\n" in text:
@@ -36,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
                 print(f"  {line}")
         else:
             print(f"{name:<22}{text}")
-    return 0
+    return code
 
 
 def _component(name: str) -> dict[str, Any]:
@@ -67,12 +76,25 @@ def _component(name: str) -> dict[str, Any]:
     return facts
 
 
-def _benchmark(name: str) -> dict[str, Any]:
-    from paragent.registry import benchmarks
+def _benchmark(name: str, data: str | None) -> dict[str, Any]:
+    from paragent.config import RunConfig
+    from paragent.registry import benchmark_of, benchmarks
 
     plugin = benchmarks[name]
-    benchmark = plugin.load()
-    first = benchmark.tasks("dev")[0]
+    command = plugin.missing() if data is None else ""
+    if command:
+        return {
+            "name": plugin.name,
+            "summary": plugin.summary,
+            "version": plugin.version,
+            "source": plugin.source,
+            "licence": plugin.licence,
+            "scorer": plugin.scorer,
+            "needs": plugin.needs,
+            **{f"{split}_tasks": count for split, count in plugin.sizes.items()},
+            "missing": command,
+        }
+    benchmark = benchmark_of(RunConfig(benchmark=name, data=data))
     tags = Counter(
         f"{key}={value}" for task in benchmark.tasks("dev") for key, value in task.tags.items()
     )
@@ -82,14 +104,30 @@ def _benchmark(name: str) -> dict[str, Any]:
         "version": benchmark.version,
         "source": plugin.source,
         "licence": plugin.licence,
+        "scorer": plugin.scorer,
+        "needs": plugin.needs or "nothing more",
+        "ready": "yes",
         "dev_tasks": len(benchmark.tasks("dev")),
         "test_tasks": len(benchmark.tasks("test")),
         "notes": len(benchmark.context.notes),
         "examples": len(benchmark.context.examples),
         "dev_tags": dict(sorted(tags.items())),
-        "first_question": first.question,
-        "first_answer": first.answer,
+        **_three(benchmark.tasks("dev")[:3]),
     }
+
+
+def _three(tasks: Sequence[Task]) -> dict[str, str]:
+    """The first tasks, long ones by their beginning and end."""
+    shown = {}
+    for number, task in enumerate(tasks, 1):
+        shown[f"task_{number}"] = task.id
+        shown[f"question_{number}"] = _short(task.question)
+        shown[f"answer_{number}"] = _short(task.answer) or "(no single right answer)"
+    return shown
+
+
+def _short(text: str, most: int = 1200) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}\n[…]\n{text[-most // 2 :]}"
 
 
 def _design(word: str) -> dict[str, Any]:

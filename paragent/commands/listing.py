@@ -79,10 +79,30 @@ def _searchers(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _benchmarks(args: argparse.Namespace) -> list[dict[str, Any]]:
     from paragent.registry import benchmarks
 
-    return [
-        {"name": b.name, "version": b.version, "licence": b.licence, "summary": b.summary}
-        for b in benchmarks
-    ]
+    found = []
+    for b in benchmarks:
+        missing = b.missing()
+        facts = {
+            "name": b.name,
+            "summary": b.summary,
+            "tasks": sum(b.sizes.values()) or None,
+            "splits": dict(b.sizes),
+            "scorer": b.scorer,
+            "licence": b.licence,
+            "needs": b.needs,
+            "ready": not missing,
+            "missing": missing,
+        }
+        if args.json:
+            found.append({**facts, "version": b.version, "source": b.source})
+        else:
+            splits = " + ".join(f"{n:,} {split}" for split, n in b.sizes.items())
+            ready = missing or "ready"
+            found.append(
+                {"name": b.name, "tasks": splits, "scorer": b.scorer, "licence": b.licence,
+                 "ready": ready, "summary": b.summary}
+            )  # fmt: skip
+    return found
 
 
 def _models(args: argparse.Namespace) -> list[dict[str, Any]]:
