@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Command | Group] = {
     "list": Command("paragent.commands.listing", "components, searchers, benchmarks, models, runs"),
     "inspect": Command("paragent.commands.inspect", "one component, benchmark or design in full"),
     "fetch": Command("paragent.commands.fetch", "get a benchmark's public data, once"),
+    "draw": Command("paragent.commands.draw", "a design as a picture (SVG)"),
     "cache": Command("paragent.commands.cache", "the shared cache of endpoint answers"),
     "doctor": Command("paragent.commands.doctor", "check this machine"),
     "lab": Group(
@@ -59,9 +60,14 @@ COMMANDS: Mapping[str, Command | Group] = {
                 "paragent.lab.committee", "committees of models, chosen from recorded answers"
             ),
             "record": Command("paragent.lab.record", "a finished run as a table to replay"),
+            "bandits": Command("paragent.lab.bandits", "do the bandits do what their theorems say"),
+            "composers": Command(
+                "paragent.lab.composers", "which way of buying parts gives the better team"
+            ),
             "pocket-table": Command(
                 "paragent.lab.pocket_table", "what the pocket models can do, with intervals"
             ),
+            "ablate": Command("paragent.lab.ablate", "what each component does, against a control"),
             "front-gain": Command(
                 "paragent.lab.front_gain", "what a front gains over single agents, over seeds"
             ),

@@ -190,9 +190,9 @@ def test_a_ring_hears_two_neighbours() -> None:
 def test_a_critique_is_read_by_the_refiner(scripted: Make) -> None:
     """Generator 5, verifier "should be 6", refiner 6; with two members the generator refines."""
     scripted(lambda r: "Answer: 5", name="gen")
-    critic = scripted(lambda r: "it should be 6", name="critic")
-    refiner = scripted(lambda r: "Answer: 6", name="refiner")
-    members = [agent(n) for n in ("gen", "critic", "refiner")]
+    critic = scripted(lambda r: "it should be 6", name="judge")
+    refiner = scripted(lambda r: "Answer: 6", name="mender")
+    members = [agent(n) for n in ("gen", "judge", "mender")]
     found, usage = run(team("critique_refine", *members, votes=1))
     assert (found.text, usage.calls) == ("6", 3)
     assert "Proposed solution:\nAnswer: 5" in asked(critic)[0]

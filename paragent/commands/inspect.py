@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ def main(args: argparse.Namespace) -> int:
         return code
     for name, value in facts.items():
         text = value.rstrip("\n") if isinstance(value, str) else _text(value)
+        if name == "price" and value is None and facts["kind"] != "model":
+            text = "what its model calls cost"
         if "\n" in text:
             print(f"{name}:")
             for line in text.splitlines():
@@ -49,6 +52,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _component(name: str) -> dict[str, Any]:
+    from paragent.describe import bound_text
     from paragent.registry import components
 
     c = components[name]
@@ -65,6 +69,7 @@ def _component(name: str) -> dict[str, Any]:
         "kind": c.kind,
         "summary": c.summary,
         "parameters": {key: list(values) for key, values in c.params.items()},
+        "calls": bound_text(c),
         "requires": list(c.requires),
         "provides": list(c.provides),
         "price": price,
@@ -73,7 +78,27 @@ def _component(name: str) -> dict[str, Any]:
     }
     if c.kind == "topology":
         facts |= {"members": list(c.members), "lead": c.lead}
-    return facts
+    if c.prompts:
+        facts["prompts"] = {p.name: p.text for p in c.prompts}
+    description = " ".join((inspect.getdoc(inspect.getmodule(c.build)) or "").split())
+    return facts | {"measured": _measured(name), "description": description}
+
+
+def _measured(name: str) -> list[str] | str:
+    """The measured effect, one line a setting, or why there is none."""
+    from paragent.lab.effects import effects_of, why_unmeasured
+
+    rows = effects_of(name)
+    if not rows:
+        why = why_unmeasured(name)
+        return f"not measurable with the shipped models: {why}" if why else "not measured"
+    return [
+        f"{row['setting'].strip(', ') or 'alone'}{', ' + row['family'] if row['family'] else ''}, "
+        f"against {row['against']}: {row['score']:.3f} vs {row['control_score']:.3f} "
+        f"({row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], n {row['n']}): "
+        f"{row['verdict']}"
+        for row in rows
+    ]
 
 
 def _benchmark(name: str, data: str | None) -> dict[str, Any]:
@@ -162,7 +187,8 @@ def _text(value: Any) -> str:
     if value is None:
         return "?"
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        sentences = any(isinstance(v, str) and len(v) > 60 for v in value)
+        return ("\n" if sentences else ", ").join(map(str, value)) or "none"
     if isinstance(value, dict):
         return "\n".join(f"{key}: {_text(v)}" for key, v in value.items()) or "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -17,6 +17,7 @@ from paragent.commands.runs import (
 )
 
 if TYPE_CHECKING:
+    from paragent.component import Component
     from paragent.runtime.models_file import ModelSpec
 
 WHAT = ("components", "searchers", "benchmarks", "models", "runs")
@@ -52,15 +53,23 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _components(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from paragent.describe import bound_text
     from paragent.registry import components
+
+    def more(c: Component) -> dict[str, Any]:
+        if not args.json:  # a table has little room
+            return {"source": c.paper}
+        parameters = {name: list(values) for name, values in c.params.items()}
+        return {"provides": list(c.provides), "parameters": parameters, "paper": c.paper}
 
     return [
         {
-            "kind": c.kind,
             "name": c.name,
-            "parameters": {name: list(values) for name, values in c.params.items()},
+            "kind": c.kind,
+            "calls": bound_text(c),
+            "requires": list(c.requires),
             "summary": c.summary,
-            "paper": c.paper,
+            **more(c),
         }
         for c in sorted(components, key=lambda c: (c.kind, c.name))
         if c.kind == args.kind or (args.kind is None and c.kind != "model")
@@ -177,6 +186,8 @@ def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _cell(value: Any) -> str:
     if value is None:
         return "?"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):
         return " ".join(
             f"{key}={'|'.join(map(str, v)) if isinstance(v, list) else v}"

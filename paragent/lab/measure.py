@@ -21,9 +21,11 @@ async def measure_designs(
     *,
     seed: int = 0,
     done: Callable[[Evaluation], None] = lambda evaluation: None,
+    ids: Sequence[str] = (),
 ) -> list[Evaluation]:
-    """Every design on the first `tasks` tasks of a split, one design after the other."""
-    ids = tuple(t.id for t in benchmark.tasks(split)[:tasks])
+    """Every design on the first `tasks` tasks of a split (or on those of `ids`), one design after
+    the other."""
+    ids = tuple(ids) or tuple(t.id for t in benchmark.tasks(split)[:tasks])
     executor = LocalExecutor(benchmark, DirectCaller())
     found = []
     try:
@@ -49,6 +51,9 @@ def measure(
     *,
     seed: int = 0,
     done: Callable[[Evaluation], None] = lambda evaluation: None,
+    ids: Sequence[str] = (),
 ) -> list[Evaluation]:
     """`measure_designs`, run to its end."""
-    return asyncio.run(measure_designs(benchmark, designs, split, tasks, seed=seed, done=done))
+    return asyncio.run(
+        measure_designs(benchmark, designs, split, tasks, seed=seed, done=done, ids=ids)
+    )
