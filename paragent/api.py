@@ -152,8 +152,7 @@ class _Prepared:
     def __init__(
         self, config: RunConfig, benchmark: Benchmark | None, *, stored: bool = False
     ) -> None:
-        if config.data is not None:  # so that the run can be resumed from another folder
-            config = replace(config, data=str(Path(config.data).absolute()))
+        config = config.anchored()
         self.benchmark = benchmark or benchmark_of(config, stored=stored)
         self.searcher = searchers[config.searcher]
         _check_options(self.searcher, config.options)
@@ -386,7 +385,8 @@ def _warnings(store: Store, config: RunConfig, stopped: str, cut: str) -> list[s
         kinds = sorted({kind for e in unusable for kind in e.failures})
         notes.append(
             f"{len(unusable)} designs failed on more than {config.failure_limit:.0%} of their "
-            f"tasks ({', '.join(kinds)}): not measurable, not on the front"
+            f"tasks ({', '.join(kinds)}): not measurable, not on the front; "
+            f"for instance: {unusable[0].failed[0].why}"
         )
     return notes
 

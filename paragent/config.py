@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, get_args
 
 from paragent.errors import UsageError, nearest
@@ -102,6 +103,16 @@ class RunConfig:
             raise UsageError(
                 f"cost is {self.cost!r}; wanted one of {', '.join(get_args(CostName))}.{hint}"
             )
+
+    def anchored(self) -> RunConfig:
+        """With absolute paths, so that the run can be resumed from another folder."""
+        data, scorer = self.data, self.scorer
+        if data is not None:
+            data = str(Path(data).absolute())
+        if scorer is not None and scorer.startswith("python:"):
+            file, colon, function = scorer.removeprefix("python:").rpartition(":")
+            scorer = f"python:{Path(file).absolute()}{colon}{function}" if file else scorer
+        return replace(self, data=data, scorer=scorer)
 
     def to_data(self) -> dict[str, Any]:
         """Plain data; `from_data` is its inverse."""

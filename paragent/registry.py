@@ -179,6 +179,10 @@ def benchmark_of(config: RunConfig, *, stored: bool = False) -> Benchmark:
     anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
     for key in options:
         if key not in taken and not anything:
+            if key in ("input", "answer", "scorer", "judge"):
+                raise UsageError(
+                    f"--{key} is for your own tasks (--data FILE); benchmark {name!r} has its own"
+                )
             raise UnknownName(f"option of benchmark {name!r}", key, taken)
     return plugin.load(**options)
 
