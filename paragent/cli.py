@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, Command | Group] = {
             ),
             "record": Command("paragent.lab.record", "a finished run as a table to replay"),
             "bandits": Command("paragent.lab.bandits", "do the bandits do what their theorems say"),
+            "arms": Command("paragent.lab.arms", "is a team grown by the bandit worth its search"),
             "composers": Command(
                 "paragent.lab.composers", "which way of buying parts gives the better team"
             ),
@@ -68,6 +69,9 @@ COMMANDS: Mapping[str, Command | Group] = {
                 "paragent.lab.pocket_table", "what the pocket models can do, with intervals"
             ),
             "ablate": Command("paragent.lab.ablate", "what each component does, against a control"),
+            "graders": Command(
+                "paragent.lab.graders", "whether the graders agree with what is known"
+            ),
             "front-gain": Command(
                 "paragent.lab.front_gain", "what a front gains over single agents, over seeds"
             ),

@@ -197,6 +197,16 @@ class Knapsack:
         self._queue = deque(fresh)
         return bool(fresh) or len(self._queue) > before
 
+    @property
+    def chosen(self) -> list[Design]:
+        """The parts that the composer bought, in the inventory's order (so far, if online)."""
+        return [self._parts[i] for i in self._chosen()] if self._parts else []
+
+    @property
+    def composing(self) -> bool:
+        """Whether trials may still change what is bought."""
+        return self._composer is not None and not self._composer.done
+
     def _chosen(self) -> list[int]:
         if self._name == "identity":
             return identity(self._offer)
