@@ -95,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
     if args.usd is not None and not 0 < args.usd < float("inf"):
         raise UsageError(f"--usd is {args.usd:g}; wanted more than 0")
     if args.matrix:
-        from paragent.lab.committee import compare_matrix
+        from paragent.lab.compare_matrix import compare_matrix
 
         return compare_matrix(args)
     searchers = names(args.searchers)
@@ -271,10 +271,21 @@ def print_report(report: Mapping[str, Any]) -> None:
             f"{_cell(r['regret'], 2):<18}  {_to(r['evals_to_95']):>7}  {_to(r['evals_to_99']):>7}  "
             f"{r['duplicates']['mean']:>5.1f}  {r['overhead_ms']['median']:>7.1f}"
         )
-    print()
-    for verdict in report["verdicts"]:
-        print(verdict["text"])
+    print_verdicts(report["verdicts"])
     print(f"\n{report['seconds']:.1f} s, {report['memory_mb']:.0f} MB", file=sys.stderr)
+
+
+def print_verdicts(found: Sequence[Mapping[str, Any]]) -> None:
+    """Who beats whom; pairs that cannot be told apart share a line."""
+    for figure in dict.fromkeys(v["figure"] for v in found):
+        mine = [v for v in found if v["figure"] == figure]
+        print()
+        for verdict in mine:
+            if verdict["better"] is not None:
+                print(verdict["text"])
+        tied = [" and ".join(v["pair"]) for v in mine if v["better"] is None]
+        if tied:
+            print(f"cannot be told apart in {figure.replace('_', ' ')}: {'; '.join(tied)}")
 
 
 def _cell(figure: Mapping[str, float | None], digits: int) -> str:

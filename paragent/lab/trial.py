@@ -182,7 +182,7 @@ def run_trial(table: DesignTable, searcher: str, seed: int, protocol: Protocol) 
     made: Searcher = searchers[name].make(table.space, seed=seed, cost="usd", **options)
     if protocol.raced and protocol.noise != "none":
         made = Raced(made, most=per_eval)
-    timed = _Timed(made)
+    timed = Timed(made)
     watch = Watch(replay)
     config = RunConfig(
         benchmark=table.name,
@@ -270,8 +270,8 @@ def recommended(last: Mapping[int, Evaluation]) -> int | None:
     return max(full, key=rank)
 
 
-class _Timed:
-    """A searcher whose own time is counted."""
+class Timed:
+    """A searcher whose own time is counted, in `seconds`."""
 
     def __init__(self, searcher: Searcher) -> None:
         self._searcher, self.seconds = searcher, 0.0
