@@ -21,6 +21,10 @@ from paragent.ballot import normalised
 from paragent.component import Chat, Component, Context, Example, Memory, final_answer
 from paragent.prompts import STEP_BY_STEP
 from paragent.retrieval import similar
+from paragent.template import Prompt
+
+THINK = Prompt("experience.think", STEP_BY_STEP)
+GO_ON = Prompt("experience.go_on", "{question}\nSteps so far:\n{steps}")
 
 CUTS = 2
 #: An attempt longer than this teaches little and costs much: its end is what is shown.
@@ -63,15 +67,15 @@ class Experience(Memory):
 
 async def useful_steps(chat: Chat, example: Example) -> str:
     """Steps that lead to the example's answer, or "" where none were found."""
-    attempt = (await chat.ask(STEP_BY_STEP, example.question, tools=False, memory=False)).text
+    attempt = (await chat.ask(THINK(), example.question, tools=False, memory=False)).text
     if is_right(attempt, example):
         return attempt.strip()
     for cut in range(1, CUTS + 1):
         begun = beginning(attempt, cut)
         if not begun:
             break
-        again = f"{example.question}\nSteps so far:\n{begun}"
-        rest = (await chat.ask(STEP_BY_STEP, again, tools=False, memory=False)).text
+        again = GO_ON(question=example.question, steps=begun)
+        rest = (await chat.ask(THINK(), again, tools=False, memory=False)).text
         if is_right(rest, example):
             return f"{begun}\n{rest.strip()}"
     return ""
@@ -84,6 +88,7 @@ EXPERIENCE = Component(
     build=Experience,
     params={"k": (1, 2)},
     calls=lambda params, inner: int(params["k"]) * (1 + CUTS),
+    prompts=(THINK, GO_ON),
     requires=("examples", "instruct"),
     paper="Exploring Expert Failures, arXiv 2504.13145; Zhao et al. 2024, ExpeL, section 4.1",
 )

@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paragent.component import Chat, Component, Memory
+from paragent.template import Prompt
 
-INSTRUCTION = (
+SUM_UP = Prompt(
+    "scratchpad.sum_up",
     "Sum up the work so far in a few sentences: what is known, what was tried, what is left to do. "
-    "Keep every name and number that may still be needed."
+    "Keep every name and number that may still be needed.",
 )
 TITLE = "Summary of earlier steps: "
 ROOM = 3
@@ -35,7 +37,7 @@ class Scratchpad(Memory):
         if len(steps) <= self.keep + ROOM:
             return steps
         old, new = steps[: -self.keep], steps[-self.keep :]
-        reply = await chat.ask(INSTRUCTION, "\n".join(old), tools=False, memory=False)
+        reply = await chat.ask(SUM_UP(), "\n".join(old), tools=False, memory=False)
         summary = " ".join(reply.text.split())[:SUMMARY_CHARACTERS]
         return [f"{TITLE}{summary}", *new] if summary else steps
 
@@ -47,6 +49,7 @@ SCRATCHPAD = Component(
     build=Scratchpad,
     params={"keep": (2, 4)},
     calls=lambda params, inner: sum(inner),
+    prompts=(SUM_UP,),
     requires=("folds", "instruct"),
     paper="Park et al. 2023, Generative Agents, section 4.2; Packer et al. 2023, MemGPT, 2.1",
 )

@@ -101,6 +101,8 @@ class ModelChat:
     #: The task's question, which memory is asked about whatever a component adds to it.
     subject: str = ""
     draw: Draw = Draw()
+    #: What a sub-agent is told before every instruction.
+    brief: str = ""
     _recalled: str | None = None
     _recalling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -148,6 +150,8 @@ class ModelChat:
             system = f"{system}\n{world.brief(self.model.tool_protocol == 'native')}"
         if self.role:
             system = f"You are the {self.role.replace('+', ' and ')} agent. {system}"
+        if self.brief:
+            system = f"{self.brief} {system}"
         if memory and (block := await self._block(question)):
             question = f"{block}\n\n{question}"
         temperature = temperature or self.draw.temperature

@@ -25,10 +25,10 @@ from paragent.component import (
 from paragent.design import Agent, Design, Node, Part
 from paragent.environment import EnvironmentFailure, World
 from paragent.errors import CallFailure, CapReached, InvalidDesign, ParagentError, nearest
-from paragent.parts import templates, usd_bound
+from paragent.parts import expand, subagent_of, templates, usd_bound
 from paragent.registry import component_of
 from paragent.runtime.model import LanguageModel
-from paragent.template import in_force, mistaken, nested
+from paragent.template import Prompt, in_force, mistaken, nested
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,9 @@ def _compile(
     prices = [usd_bound(m) for m in node.members]
     lead: Callable[[TaskRun, str, Draw], Chat] | None = None
     if node.lead is not None:
-        lead = _chat_maker(node.lead, f"{prefix}lead", f"{where}.lead", models)
-        inner.insert(0, _with_memory(node.lead, 1, f"{where}.lead"))
+        leader = expand(node.lead, f"{where}.lead")
+        lead = _chat_maker(leader, f"{prefix}lead", f"{where}.lead", models)
+        inner.insert(0, _with_memory(leader, 1, f"{where}.lead"))
     if topology.lead != (node.lead is not None) or len(node.members) < topology.members[0]:
         wanted = f"{'a' if topology.lead else 'no'} lead and at least {topology.members[0]} members"
         raise InvalidDesign(where, f"{topology.name} needs {wanted}")
@@ -163,15 +164,22 @@ def _chat_maker(
     model = models[agent.model.name]
     slot = f"{where}.tools"
     tools = tuple(_build(component_of("tool", t.name, slot), t, slot) for t in agent.tools)
+    names = [tool.name for tool in tools]
+    if len(set(names)) < len(names):
+        raise InvalidDesign(slot, f"two tools have the same name for the model: {names}")
     memory: Memory | None = None
     if agent.memory is not None:
         slot = f"{where}.memory"
         memory = _build(component_of("memory", agent.memory.name, slot), agent.memory, slot)
+    brief: Prompt | None = None
+    if agent.subagent is not None and "instruct" in model_component.provides:
+        brief = subagent_of(agent.subagent).prompt
 
     def make(run: TaskRun, question: str, draw: Draw) -> Chat:
         own = tuple(t if t.over is None else t.over(run.context) for t in tools)
         given = (*run.world.environment.tools, *own) if run.world is not None else own
-        return ModelChat(run, path, model, agent.role, given, memory, question, draw)
+        told = brief() if brief is not None else ""
+        return ModelChat(run, path, model, agent.role, given, memory, question, draw, told)
 
     return make
 
@@ -187,6 +195,7 @@ def _with_memory(agent: Agent, bound: int, where: str) -> int:
 def _compile_agent(
     agent: Agent, path: str, where: str, models: dict[str, LanguageModel]
 ) -> tuple[Solver, int]:
+    agent = expand(agent, where)
     chat_of = _chat_maker(agent, path, where, models)
     reasoning = component_of("reasoning", agent.reasoning.name, f"{where}.reasoning")
     reason = _build(reasoning, agent.reasoning, f"{where}.reasoning")
@@ -224,7 +233,7 @@ def _wrapped(wrapper: Any, chat: Chat, inner: Solve) -> Solve:
 
 def _member_name(node: Node) -> str:
     if isinstance(node, Agent):
-        return node.role or node.model.name
+        return node.role or (node.subagent or node.model).name
     return "team"
 
 

@@ -10,6 +10,7 @@ finds it. `build(**params)` returns the working part, whose shape depends on the
     memory     -> Memory
     tool       -> Tool
     topology   -> async (team, question) -> Answer
+    subagent   -> SubAgent
 
 A part never sees a model, a price, a cache or a budget: it talks through its `Chat`, which counts
 and bounds what it does. It must be a pure function of what it is given: no global state, no clock,
@@ -25,7 +26,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar, get_args
 
-from paragent.design import Param
+from paragent.design import Agent, Param
 from paragent.template import Prompt
 
 Kind = Literal["model", "reasoning", "planning", "memory", "tool", "guard", "topology", "subagent"]
@@ -279,6 +280,15 @@ async def run_tool(tool: Tool, argument: str) -> str:
         return result if isinstance(result, str) else await result
     except Exception as error:  # a tool is the user's own code
         return f"error: {error}"
+
+
+@dataclass(frozen=True, slots=True)
+class SubAgent:
+    """A ready agent: the slots it brings, and the prompt that is told to a model that follows free
+    instructions ("instruct"). Its model may be `design.OWN_MODEL`: then any model may play it."""
+
+    agent: Agent
+    prompt: Prompt | None = None
 
 
 class MemberSolve(Protocol):

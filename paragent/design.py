@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 Param = str | int | float | bool
 
+#: Stands for the model that a sub-agent brings, where a design names none.
+OWN_MODEL = "own"
+
 #: Slots of an agent that hold one part (model and reasoning always, the others may be empty).
 PART_SLOTS = ("reasoning", "planning", "memory", "guard")
 
@@ -64,7 +67,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Agent:
-    """One model with the parts around it. `role` is told to the model ("" tells nothing)."""
+    """One model with the parts around it. `role` is told to the model ("" tells nothing).
+
+    A `subagent` is a ready agent of the inventory: all slots, and the model where it has one of its
+    own, are then those that it brings; whoever runs or normalises a design writes them out.
+    """
 
     model: Part
     reasoning: Part = Part("direct")
@@ -73,10 +80,13 @@ class Agent:
     tools: tuple[Part, ...] = ()
     guard: Part | None = None
     role: str = ""
+    subagent: Part | None = None
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """(slot, part) for every filled slot, in canonical order."""
         yield "model", self.model
+        if self.subagent is not None:
+            yield "subagent", self.subagent
         for slot in PART_SLOTS:
             part = getattr(self, slot)
             if part is not None:
@@ -224,7 +234,8 @@ def _short(node: Node) -> str:
     extras = [str(p) for p in (node.memory, *node.tools, node.guard) if p is not None]
     if extras:
         text += "+" + "+".join(extras)
-    return f"{node.role}:{text}" if node.role else text
+    name = "/".join(filter(None, (node.role, str(node.subagent or ""))))
+    return f"{name}:{text}" if name else text
 
 
 def _label(node: Node) -> str:
@@ -242,6 +253,8 @@ def _part_to_data(part: Part) -> object:
 def _node_to_data(node: Node) -> dict[str, Any]:
     if isinstance(node, Agent):
         body: dict[str, Any] = {"model": _part_to_data(node.model)}
+        if node.subagent is not None:
+            body["subagent"] = _part_to_data(node.subagent)
         if node.role:
             body["role"] = node.role
         for slot in PART_SLOTS:
@@ -288,7 +301,7 @@ def _node_from_data(data: object, path: str) -> Node:
     if not isinstance(body, Mapping):
         raise InvalidDesign(path, f"got {body!r}; wanted a mapping")
     known = (
-        ("model", "role", "reasoning", "planning", "memory", "tools", "guard")
+        ("model", "subagent", "role", "reasoning", "planning", "memory", "tools", "guard")
         if kind == "agent"
         else ("topology", "lead", "members")
     )
@@ -321,8 +334,8 @@ def _node_from_data(data: object, path: str) -> Node:
 
 
 def _agent_from_data(body: Mapping[str, Any], path: str) -> Agent:
-    if "model" not in body:
-        raise InvalidDesign(path, "an agent needs a model")
+    if "model" not in body and not body.get("subagent"):
+        raise InvalidDesign(path, "an agent needs a model, or a sub-agent that has one")
     tools = body.get("tools") or []
     if not isinstance(tools, Sequence) or isinstance(tools, str):
         raise InvalidDesign(f"{path}.tools", f"got {tools!r}; wanted a list of tools")
@@ -335,11 +348,12 @@ def _agent_from_data(body: Mapping[str, Any], path: str) -> Agent:
         return None if value in (None, "none") else _part_from_data(value, f"{path}.{slot}")
 
     return Agent(
-        model=_part_from_data(body["model"], f"{path}.model"),
+        model=_part_from_data(body.get("model", OWN_MODEL), f"{path}.model"),
         reasoning=part("reasoning") or Part("direct"),
         planning=part("planning"),
         memory=part("memory"),
         tools=tuple(sorted(_part_from_data(t, f"{path}.tools[{i}]") for i, t in enumerate(tools))),
         guard=part("guard"),
         role=role,
+        subagent=part("subagent"),
     )

@@ -56,9 +56,15 @@ class Moves:
                 for kit in ((), *((default_part(c),) for c in tools))
             ]
 
+        ready = [
+            Agent(Part(m.name), subagent=default_part(c))
+            for c in self.space.by_kind["subagent"]
+            for m in self.space.models
+        ]
         kinds = [kinds_of(m, r) for r in self.space.by_kind["reasoning"] for m in self.space.models]
         found: dict[str, Design] = {}
-        for row in itertools.zip_longest(*kinds):  # the plainest of every kind come first
+        plain = itertools.zip_longest(*kinds)  # the plainest of every kind come first
+        for row in ([(agent,) for agent in ready] + list(plain)) if ready else plain:
             for agent in row:
                 if agent is not None and len(found) < most:
                     design = self.space.normalise(Design(agent))
@@ -87,6 +93,10 @@ class Moves:
         """See `paragent.searcher.TeamSpace.describe`."""
         said = []
         for _, agent in design.agents():
+            if agent.subagent is not None:  # what it promises, not what it is made of
+                ready = find_part("subagent", agent.subagent)
+                said.append(f"{agent.role} {agent.subagent.name} {ready.summary if ready else ''}")
+                continue
             kinds: list[tuple[Kind, Part]] = [("model", agent.model)]
             kinds += [(slot, p) for slot in PART_SLOTS if (p := getattr(agent, slot)) is not None]  # type: ignore[misc]
             kinds += [("tool", tool) for tool in agent.tools]
@@ -153,6 +163,11 @@ class Moves:
     def _changed_agent(self, agent: Agent) -> Iterable[Agent]:
         for model in self.space.models:
             yield replace(agent, model=Part(model.name))
+        for ready in self.space.by_kind["subagent"]:
+            yield Agent(agent.model, role=agent.role, subagent=default_part(ready))
+        if agent.subagent is not None:  # as a plain agent: its slots can change from there
+            yield replace(agent, subagent=None)
+            return
         slots: tuple[Kind, ...] = ("reasoning", "planning", "memory", "guard")
         for slot in slots:
             now: Part | None = getattr(agent, slot)

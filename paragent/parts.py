@@ -6,9 +6,12 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from paragent.component import Component
-from paragent.design import Agent, Design, Node, Part, Team
+from paragent.component import Component, Kind, SubAgent
+from paragent.design import OWN_MODEL, PART_SLOTS, Agent, Design, Node, Part, Team
+from paragent.errors import InvalidDesign, UnknownName
 from paragent.registry import component_of, components
 from paragent.searcher import Bounds
 from paragent.template import Prompt
@@ -27,11 +30,48 @@ def shares_skills(topology: Component) -> bool:
     return topology.lead or "labelled" in topology.requires
 
 
+def subagent_of(part: Part, where: str = "") -> SubAgent:
+    """The ready agent of that name. Raises UnknownName with the nearest right one."""
+    component = component_of("subagent", part.name, where)
+    found: SubAgent = component.build(**{**component.defaults, **dict(part.params)})
+    return found
+
+
+def expand(agent: Agent, where: str = "") -> Agent:
+    """The agent with the slots of its sub-agent written out; without one, the agent itself.
+
+    Raises UnknownName, or InvalidDesign where two models or none are named.
+    """
+    if agent.subagent is None:
+        return agent
+    brought = subagent_of(agent.subagent, f"{where}.subagent").agent
+    own = brought.model if brought.model.name != OWN_MODEL else None
+    if own is None and agent.model.name == OWN_MODEL:
+        raise InvalidDesign(where, f"{agent.subagent.name} has no model of its own: name one")
+    if own is not None and agent.model.name not in (OWN_MODEL, own.name):
+        why = f"{agent.subagent.name} runs on its own model {own.name}, not on {agent.model.name}"
+        raise InvalidDesign(f"{where}.model", why)
+    for slot, given, ours in (
+        *((s, getattr(agent, s), getattr(brought, s)) for s in PART_SLOTS),
+        ("tools", agent.tools, brought.tools),
+    ):
+        said = given and given != Agent.reasoning
+        if said and _full(slot, given) != _full(slot, ours):
+            raise InvalidDesign(f"{where}.{slot}", f"{agent.subagent.name} brings its own {slot}")
+    return replace(brought, model=own or agent.model, role=agent.role, subagent=agent.subagent)
+
+
+def _full(slot: str, given: Part | tuple[Part, ...] | None) -> object:
+    if isinstance(given, tuple):
+        return sorted(full_part("tool", part) for part in given)
+    return given and full_part(slot, given)
+
+
 def usd_bound(node: Node) -> float | None:
     """Dollars of one task in the worst case: every call at the dearest model's price and
     600 + 256 tokens; None where a price is unknown."""
     usd = 0.0
-    for _, agent in Design(node).agents():
+    for _, agent in ((path, expand(a)) for path, a in Design(node).agents()):
         price = component_of("model", agent.model.name).price
         one = price.usd(PROMPT_TOKENS, COMPLETION_TOKENS) if price else None
         if one is None:
@@ -44,10 +84,10 @@ def call_bound(node: Node) -> int:
     """Declared worst-case model calls of one task (without turns of tool use)."""
     if isinstance(node, Team):
         topology = component_of("topology", node.topology.name)
-        inner = [_with_memory(node.lead, 1)] if node.lead is not None else []
+        inner = [_with_memory(expand(node.lead), 1)] if node.lead is not None else []
         inner += [call_bound(m) for m in node.members]
         return topology.calls({**topology.defaults, **dict(node.topology.params)}, inner)
-    bound = 0
+    bound, node = 0, expand(node)
     for slot in ("reasoning", "planning", "guard"):
         part = getattr(node, slot)
         if part is not None:
@@ -119,6 +159,49 @@ def find_part(kind: str, part: Part) -> Component | None:
     if part.name in components and components[part.name].kind == kind:
         return components[part.name]
     return None
+
+
+def slots_of(agent: Agent, at: str) -> list[tuple[Kind, str, Part]]:
+    """(kind, path in the YAML, part) of every filled slot."""
+    slots: tuple[Kind, ...] = ("model", "subagent", "reasoning", "planning", "memory", "guard")
+    found = [(s, f"{at}.{s}", p) for s in slots if (p := getattr(agent, s)) is not None]
+    return found + [("tool", f"{at}.tools[{i}]", t) for i, t in enumerate(agent.tools)]
+
+
+def lacks(agent: Agent, available: frozenset[str], at: str) -> list[str]:
+    """Why the agent cannot run: what its parts require, and neither the benchmark's tags nor its
+    model nor its reasoning give. Parts that nobody registered are not judged."""
+    try:
+        agent = expand(agent, at)
+    except (UnknownName, InvalidDesign) as error:
+        return [str(error)]
+    model, reasoning = find_part("model", agent.model), find_part("reasoning", agent.reasoning)
+    by_model = available.union(model.provides if model else ())
+    given = by_model.union(reasoning.provides if reasoning else ())
+    reasons = []
+    for kind, where, part in slots_of(agent, at):
+        component = find_part(kind, part)
+        if component is None or kind in ("model", "subagent"):
+            continue
+        thinking = kind == "reasoning"
+        missing = sorted(set(component.requires) - (by_model if thinking else given))
+        if missing and model is not None:
+            why = ""
+            if thinking:
+                why = f", which model {agent.model.name} does not give"
+            elif "tools" in missing:
+                why = f" (model {agent.model.name} calls no tools)"
+            reasons.append(f"{where}: {part.name} requires {', '.join(missing)}{why}")
+    return reasons
+
+
+def written_out(agent: Agent) -> Agent:
+    """The agent with its sub-agent and all defaults written out; what is unknown stays."""
+    with suppress(UnknownName, InvalidDesign):
+        agent = expand(agent)
+    slots = {s: full_part(s, p) for s in PART_SLOTS if (p := getattr(agent, s)) is not None}
+    tools = tuple(sorted(full_part("tool", t) for t in agent.tools))
+    return replace(agent, model=full_part("model", agent.model), tools=tools, **slots)  # type: ignore[arg-type]
 
 
 def full_part(kind: str, part: Part) -> Part:

@@ -18,18 +18,22 @@ from functools import cached_property
 from typing import TypeVar
 
 from paragent.component import Component, Kind
-from paragent.design import PART_SLOTS, Agent, Design, Node, Param, Part, Team, canonical_json
-from paragent.errors import UnknownName, UsageError
+from paragent.design import Agent, Design, Node, Param, Part, Team, canonical_json
+from paragent.errors import InvalidDesign, UnknownName, UsageError
 from paragent.moves import Moves
 from paragent.parts import (
     call_bound,
     default_part,
+    expand,
     features_of,
     find_part,
     full_part,
+    lacks,
     shares_skills,
+    slots_of,
     texts_of,
     usd_bound,
+    written_out,
 )
 from paragent.registry import component_of
 from paragent.registry import components as all_components
@@ -74,11 +78,13 @@ class DesignSpace:
         steps: int = 0,
         plays: int = 1,
         prompts: Sequence[tuple[str, str]] = (),
+        subagents: Sequence[str] = (),
     ) -> None:
         if not models:
             raise UsageError("a space needs at least one model")
         self.limits, self.available, self.skills = limits, available, tuple(skills)
         self.steps, self.plays, self.prompts = steps, plays, tuple(prompts)
+        self._played: dict[Agent, list[str]] = {}
         for name in (*(include or ()), *exclude):
             if name not in all_components:
                 raise UnknownName("component", name, all_components.names())
@@ -109,6 +115,7 @@ class DesignSpace:
                     f"no reasoning of the space runs on model {model.name!r}, which does not give "
                     f"{', '.join(lacking)}; include another, such as direct"
                 )
+        self.by_kind["subagent"] = self._ready(subagents)
         self._unfit: set[str] = set()  # chosen, but no model and reasoning here give what it needs
         for kind in ("reasoning", "planning", "memory", "tool", "guard"):
             usable = tuple(c for c in self.by_kind[kind] if self._usable(c))
@@ -153,6 +160,14 @@ class DesignSpace:
         return Team(topology, tuple(members), lead)
 
     def _agent(self, at: str, models: Sequence[Component]) -> Generator[Decision, str, Agent]:
+        players = {
+            c: [m for m in models if not self._unplayable(c, m)] for c in self.by_kind["subagent"]
+        }
+        ready = [None, *(c for c, able in players.items() if able)]
+        subagent = yield from _choose(f"{at}.subagent", ready, lambda c: c.name if c else NONE)
+        if subagent is not None:
+            model = yield from _choose(f"{at}.model", players[subagent], _name)
+            return Agent(Part(model.name), subagent=default_part(subagent))
         model = yield from _choose(f"{at}.model", models, _name)
         able = [c for c in self.by_kind["reasoning"] if self.fits(c, model)]
         reasoning = yield from _choose(f"{at}.reasoning", able, _name)
@@ -192,6 +207,25 @@ class DesignSpace:
         """Whether the benchmark and the others (model, reasoning) give all that it requires."""
         given = self.available.union(*(other.provides for other in others))
         return given.issuperset(component.requires)
+
+    def _unplayable(self, subagent: Component, model: Component) -> list[str]:
+        """Why the model cannot play the sub-agent; empty where it can."""
+        agent = Agent(Part(model.name), subagent=Part(subagent.name))
+        if agent not in self._played:
+            self._played[agent] = lacks(agent, self.available, subagent.name)
+        return self._played[agent]
+
+    def _ready(self, names: Sequence[str]) -> tuple[Component, ...]:
+        """The sub-agents of these names; "all": every one that some model here can play."""
+        if "all" in names:
+            found = [c for c in all_components if c.kind == "subagent"]
+        else:
+            found = [component_of("subagent", name, "subagents") for name in sorted(set(names))]
+        whys = {c.name: [self._unplayable(c, m) for m in self.models] for c in found}
+        wrong = [why[0][0] for why in whys.values() if all(why)]
+        if wrong and "all" not in names:
+            raise UsageError(f"this sub-agent cannot run here: {wrong[0]}")
+        return tuple(c for c in found if not all(whys[c.name]))
 
     def _usable(self, component: Component) -> bool:
         """Whether some model here, with a reasoning where it needs one, gives what it requires."""
@@ -309,9 +343,7 @@ class DesignSpace:
             lead = self._normal(node.lead) if node.lead else None
             assert lead is None or isinstance(lead, Agent)
             return Team(full_part("topology", node.topology), members, lead)
-        slots = {s: full_part(s, p) for s in PART_SLOTS if (p := getattr(node, s)) is not None}
-        tools = tuple(sorted(full_part("tool", t) for t in node.tools))
-        return replace(node, model=full_part("model", node.model), tools=tools, **slots)  # type: ignore[arg-type]
+        return written_out(node)
 
     def check(self, design: Design) -> list[str]:
         """Why the design is not legal, each reason with its path; empty where it is."""
@@ -368,39 +400,30 @@ class DesignSpace:
                 return
 
     def _check_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
-        model = self._check_part("model", agent.model, f"{at}.model", reasons)
-        reasoning = self._check_part("reasoning", agent.reasoning, f"{at}.reasoning", reasons)
-        by_model = self.available.union(model.provides if model else ())
-        given = by_model.union(reasoning.provides if reasoning else ())
-        lacking = sorted(set(reasoning.requires) - by_model) if reasoning and model else []
-        if lacking:
-            reasons.append(
-                f"{at}.reasoning: {agent.reasoning.name} requires {', '.join(lacking)}, which "
-                f"model {agent.model.name} does not give"
-            )
-        extras: list[tuple[Kind, str, Part]] = [
-            (slot, f"{at}.{slot}", part)
-            for slot in ("planning", "memory", "guard")
-            if (part := getattr(agent, slot)) is not None
-        ]
-        extras += [("tool", f"{at}.tools[{i}]", t) for i, t in enumerate(agent.tools)]
-        for kind, where, part in extras:
-            component = self._check_part(kind, part, where, reasons)
-            missing = sorted(set(component.requires) - given) if component else []
-            if missing:
-                why = f" (model {agent.model.name} calls no tools)" if "tools" in missing else ""
-                reasons.append(f"{where}: {part.name} requires {', '.join(missing)}{why}")
-        if len(agent.tools) > self.limits.max_tools:
+        brought = agent.subagent is not None
+        try:
+            agent = expand(agent, at)
+        except (UnknownName, InvalidDesign) as error:
+            reasons.append(str(error))
+            return
+        for kind, where, part in slots_of(agent, at):
+            free = brought and kind not in ("model", "subagent")  # a sub-agent brings the rest
+            self._check_part(kind, part, where, reasons, free)
+        reasons += lacks(agent, self.available, at)
+        if len(agent.tools) > self.limits.max_tools and not brought:
             reasons.append(f"{at}.tools: {len(agent.tools)} tools; at most {self.limits.max_tools}")
 
-    def _check_part(self, kind: Kind, part: Part, at: str, reasons: list[str]) -> Component | None:
+    def _check_part(
+        self, kind: Kind, part: Part, at: str, reasons: list[str], brought: bool = False
+    ) -> Component | None:
         try:
             component = component_of(kind, part.name, at)
         except UnknownName as unknown:
             reasons.append(str(unknown))
             return None
         if (
-            component not in self.by_kind[kind]
+            not brought
+            and component not in self.by_kind[kind]
             and component.name not in self._unfit  # `_check_agent` says it better
             and not (kind == "topology" and not self.able(component))  # so does `_check_models`
         ):
