@@ -16,7 +16,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
 
 from paragent.benchmark import Benchmark, Closes, Judged, Task
 from paragent.chat import stable_seed
@@ -38,8 +39,11 @@ from paragent.environment import Interactive, World, replay
 from paragent.evaluate import score_of
 from paragent.outcome import Evaluation, Failed, Measured, Outcome, Usage
 from paragent.registry import BenchmarkPlugin, SearcherPlugin, searchers
+from paragent.runtime.cages import cage_tags, close_sandbox
 from paragent.searcher import Searcher, Space
 from paragent.space import DesignSpace, Limits
+
+T = TypeVar("T")
 
 
 def toy_space(models: Sequence[str] = ("pocket-s", "pocket-m")) -> DesignSpace:
@@ -169,10 +173,16 @@ LABELLED = Context(skills=("sums", "facts"), labelled=(("2+2?", "sums"), ("Who i
 
 
 class ScriptedChat:
-    """A chat that says the same to everything and counts."""
+    """A chat that says the same to everything and counts.
 
-    def __init__(self, text: str) -> None:
-        self.text, self.asked = text, 0
+    `asked` are the asks made, `open` those that have begun and not ended, `texts` what they sent.
+    With `waits` an ask never ends by itself.
+    """
+
+    def __init__(self, text: str, *, waits: bool = False) -> None:
+        self.text, self.waits = text, waits
+        self.asked = self.open = 0
+        self.texts: list[str] = []
         self.tools: tuple[Tool, ...] = ()
 
     async def use(self, tool: str, argument: str) -> str:
@@ -196,7 +206,21 @@ class ScriptedChat:
     ) -> Reply:
         """The text, with confidence 0.5."""
         self.asked += 1
+        self.texts.append(f"{instruction}\n{question}")
+        self.open += 1
+        try:
+            await asyncio.sleep(3600 if self.waits else 0)
+        finally:
+            self.open -= 1
         return Reply(self.text, 0.5)
+
+
+async def _closing(work: Awaitable[T]) -> T:
+    """The result, with the loop's cages ended."""
+    try:
+        return await work
+    finally:
+        await close_sandbox()
 
 
 class ComponentConformance:
@@ -226,6 +250,8 @@ class ComponentConformance:
         c = self.component
         if c.kind in ("model", "subagent"):  # a sub-agent is made of parts that are tested
             return
+        if "cage" in c.requires and not cage_tags():
+            return  # this machine runs no code of models
         for params in self.variants():
             for text in REPLIES:
                 one, two = self.run(params, text), self.run(params, text)
@@ -234,18 +260,73 @@ class ComponentConformance:
                 assert isinstance(answer, str)
                 assert calls <= bound, (params, text[:20])
 
+    def asks_models(self) -> bool:
+        """Whether it works with models, and can run on this machine."""
+        c = self.component
+        able = "cage" not in c.requires or bool(cage_tags())
+        return able and c.kind in ("reasoning", "planning", "guard", "topology")
+
+    def test_what_it_says_comes_from_calls_that_were_counted(self) -> None:
+        """Honest usage: a model that always answers 7 gives 7, or nothing where it was refused."""
+        c = self.component
+        if not self.asks_models():
+            return
+        answer, calls, bound = self.run(dict(c.defaults), "Answer: 7")
+        assert 0 < calls <= bound
+        assert answer in ("", "7"), "an answer that no call has given"
+
+    def test_it_is_cancelled_cleanly(self) -> None:
+        """Cancelled while the model is working, it ends at once and leaves no call behind."""
+        c = self.component
+        if not self.asks_models():
+            return
+
+        async def cancelled() -> int:
+            chat = ScriptedChat("Answer: 7", waits=True)
+            job = asyncio.ensure_future(self._work(c, c.build(**c.defaults), chat))
+            while not chat.asked:
+                await asyncio.sleep(0)
+            job.cancel()
+            done, _ = await asyncio.wait([job], timeout=5)
+            assert job in done and job.cancelled()
+            return chat.open
+
+        assert asyncio.run(cancelled()) == 0
+
+    def test_no_place_of_a_template_is_left_open(self) -> None:
+        """Whatever it sends to the model, no `{place}` of its templates stands in it unfilled."""
+        c = self.component
+        if not self.asks_models():
+            return
+        places = {f"{{{p}}}" for prompt in c.prompts for p in prompt.places} - {"{tools}"}
+        for params in self.variants():
+            for text in REPLIES:
+                chat = ScriptedChat(text)
+                asyncio.run(_closing(self._work(c, c.build(**params), chat)))
+                sent = "\n".join(chat.texts)
+                assert not [place for place in places if place in sent]
+
     def run(self, params: dict[str, object], text: str) -> tuple[str, int, int]:
         """(answer, calls made, declared bound) with a model that always says `text`."""
         c, chat = self.component, ScriptedChat(text)
         part = c.build(**params)
         if c.kind == "tool":
             assert isinstance(part, Tool)
-            return asyncio.run(run_tool(part, text)), 0, 0
+            return asyncio.run(_closing(run_tool(part, text))), 0, 0
         if c.kind == "memory":
             context = Context(notes=("one note", "two notes"), examples=(Example("q", "a"),))
             bound = 8 + c.calls(params, [8])  # type: ignore[arg-type]
             block = asyncio.run(self.remember(part, chat, context, text))
             return block, chat.asked, bound
+        inner = {"reasoning": [], "topology": [1] * (c.members[0] + c.lead)}.get(c.kind, [1])
+        bound = c.calls(params, inner)  # type: ignore[arg-type]
+        answer = asyncio.run(_closing(self._work(c, part, chat)))
+        assert isinstance(answer, Answer)
+        assert answer.confidence is None or 0 <= answer.confidence <= 1
+        return answer.text, chat.asked, bound
+
+    async def _work(self, c: Component, part: Any, chat: ScriptedChat) -> Answer:
+        """One question to the part, in the way of its kind."""
 
         async def inner(question: str, *, temperature: float = 0.0, sample: int = 0) -> Answer:
             reply = await chat.ask("x", question, temperature=temperature, sample=sample)
@@ -253,18 +334,13 @@ class ComponentConformance:
 
         if c.kind == "topology":
             members = tuple(Member(f"m{i}", inner) for i in range(c.members[0]))
-            team = TeamView(members, chat if c.lead else None, LABELLED)
-            bound = c.calls(params, [1] * (len(members) + c.lead))  # type: ignore[arg-type]
-            answer = asyncio.run(part(team, "question"))
+            lead = chat if c.lead else None
+            answer: Answer = await part(TeamView(members, lead, LABELLED), "question")
         elif c.kind == "reasoning":
-            bound = c.calls(params, [])  # type: ignore[arg-type]
-            answer = asyncio.run(part(chat, "question"))
+            answer = await part(chat, "question")
         else:
-            bound = c.calls(params, [1])  # type: ignore[arg-type]
-            answer = asyncio.run(part(chat, "question", inner))
-        assert isinstance(answer, Answer)
-        assert answer.confidence is None or 0 <= answer.confidence <= 1
-        return answer.text, chat.asked, bound
+            answer = await part(chat, "question", inner)
+        return answer
 
     async def remember(
         self, memory: Memory, chat: ScriptedChat, context: Context, text: str
