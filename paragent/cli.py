@@ -72,6 +72,9 @@ COMMANDS: Mapping[str, Command | Group] = {
             "graders": Command(
                 "paragent.lab.graders", "whether the graders agree with what is known"
             ),
+            "graders": Command(
+                "paragent.lab.graders", "whether the graders agree with what is known"
+            ),
             "front-gain": Command(
                 "paragent.lab.front_gain", "what a front gains over single agents, over seeds"
             ),

@@ -99,6 +99,10 @@ class RowsBenchmark:
         tasks = self._part(self.test)
         return tasks if self.dev else [t for t in tasks if self._is_test(t)]
 
+    def everything(self) -> list[Task]:
+        """Every row of dev and test parts as a task, examples and repeated questions included."""
+        return [*(self._part(self.dev) if self.dev else ()), *self._part(self.test)]
+
     def _is_test(self, task: Task) -> bool:
         return share_of(task.id) < self.test_share
 

@@ -63,7 +63,12 @@ def final_number(text: str) -> float | None:
 
 
 def same_number(expected: float, given: float, tolerance: float = 1e-6) -> bool:
-    """Whether two numbers differ by at most `tolerance`, relative to the larger (or absolute)."""
+    """Whether two numbers differ by at most `tolerance`, relative to the larger (or absolute).
+
+    Whole numbers are the same or not, however large.
+    """
+    if expected.is_integer() and given.is_integer():
+        return expected == given
     return math.isclose(expected, given, rel_tol=tolerance, abs_tol=tolerance)
 
 
