@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import random
 import sys
@@ -16,13 +15,14 @@ from paragent import __version__
 from paragent.benchmark import Benchmark, CallsModels, Closes, check_tasks, tasks_digest
 from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
-from paragent.engine import Engine, front_of, measurable
+from paragent.engine import Engine, comparable, front_of, measurable
 from paragent.environment import Interactive
 from paragent.errors import StoreError, UnknownName, UsageError
 from paragent.estimate import Estimate, estimate
 from paragent.events import Event
 from paragent.executor import LocalExecutor
-from paragent.outcome import Evaluation
+from paragent.inventory import register_stored
+from paragent.outcome import PASSING_KINDS, Evaluation
 from paragent.parts import templates
 from paragent.registry import (
     SearcherPlugin,
@@ -32,6 +32,8 @@ from paragent.registry import (
     searchers,
 )
 from paragent.run import Run, stored_config
+from paragent.runtime.apart import callable_anywhere
+from paragent.runtime.apart import run as run_loop
 from paragent.runtime.cages import cage_tags
 from paragent.runtime.journal import Journal, open_user_cache
 from paragent.runtime.ledger import Caps, Ledger
@@ -48,6 +50,7 @@ Progress = Callable[[Event], None]
 CALLS = "calls.db"
 
 
+@callable_anywhere
 def optimize(
     benchmark: str | Benchmark = "pocket",
     *,
@@ -71,7 +74,6 @@ def optimize(
     config = RunConfig.from_data(
         {"benchmark": name, "searcher": searcher, "evals": evals, **settings}
     )
-    _no_loop()
     prepared = _Prepared(config, None if isinstance(benchmark, str) else benchmark)
     folder = Path(out) if out else new_folder(prepared.config)
     if folder.exists():
@@ -82,20 +84,22 @@ def optimize(
         store.set_meta("benchmark_version", prepared.benchmark.version)
         store.set_meta("benchmark_tasks", tasks_digest(prepared.benchmark))
         store.set_meta("config", prepared.config.to_data())  # last: a run that has it can go on
-        asyncio.run(_run(prepared, store, progress))
+        run_loop(_run(prepared, store, progress))
     return Run(folder)
 
 
+@callable_anywhere
 def resume(
     path: str | Path, *, benchmark: Benchmark | None = None, progress: Progress | None = None,
     **changes: Any,
 ) -> Run:  # fmt: skip
     """Go on with a run that was stopped. What was measured or paid for is not done again.
 
+    Tasks that failed for what may pass by itself (an outage, an expired key: `PASSING_KINDS`) are
+    tried again, and the search is told what comes of them as if there had been no outage.
     `changes` may raise caps (`evals=120`, `usd=2.0`); everything else stays as it was. A run of a
     user's own benchmark object needs it again.
     """
-    _no_loop()
     with Store(Path(path), write=True) as store:
         stored = stored_config(store)
         if benchmark is not None and benchmark.name != stored.benchmark:
@@ -121,7 +125,14 @@ def resume(
                 "bring the data back, or start a new run"
             )
         store.set_meta("config", prepared.config.to_data())
-        asyncio.run(_run(prepared, store, progress))
+        again = store.drop_failures(PASSING_KINDS)
+        if again:
+            kinds = ", ".join(f"{kind} {count}" for kind, count in again.items())
+            prepared.notes.append(
+                f"{sum(again.values())} tasks had failed for what may pass ({kinds}): "
+                "they were tried again"
+            )
+        run_loop(_run(prepared, store, progress))
     return Run(Path(path))
 
 
@@ -156,6 +167,8 @@ class _Prepared:
         self.benchmark = benchmark or benchmark_of(config, stored=stored)
         self.searcher = searchers[config.searcher]
         _check_options(self.searcher, config.options)
+        if config.inventory:
+            register_stored(config.inventory)
         wrong = mistaken(config.prompts, templates()) if config.prompts else None
         if wrong:
             raise UsageError(f"{'.'.join(('prompts', *wrong[0]))}: {wrong[1]}")
@@ -223,12 +236,14 @@ class _Prepared:
                 max_depth=config.max_depth,
                 max_members=config.max_members,
                 max_calls_per_task=config.max_calls_per_task,
+                max_tools=config.max_tools,
             ),
             available=context.tags | cage_tags(),
             skills=context.skills,
             steps=self.benchmark.steps if isinstance(self.benchmark, Interactive) else 0,
             plays=self.benchmark.plays if isinstance(self.benchmark, Interactive) else 1,
             prompts=flat(config.prompts),
+            subagents=config.subagents,
         )
         self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
 
@@ -276,14 +291,6 @@ def _facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else "",
     }
-
-
-def _no_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise UsageError("an event loop is running here already: call this from a plain thread")
 
 
 def _check_options(searcher: SearcherPlugin, given: Mapping[str, Any]) -> None:
@@ -366,11 +373,16 @@ def _user_cache(prepared: _Prepared) -> Journal | None:
 def _warnings(store: Store, config: RunConfig, stopped: str, cut: str) -> list[str]:
     evaluations = store.evaluations()
     notes = []
-    if not any(measurable(e, config) for e in evaluations):
+    capped = stopped in ("usd", "tokens", "calls", "minutes")
+    if not evaluations and capped:
+        notes.append(
+            f"the cap on {stopped} ended the search before one design was measured: raise it"
+        )
+    elif not any(measurable(e, config) for e in evaluations):
         notes.append(
             f"nothing could be measured ({len(evaluations)} designs tried): this run says nothing"
         )
-    elif stopped in ("usd", "tokens", "calls", "minutes") and len(evaluations) < config.evals / 2:
+    elif capped and len(evaluations) < config.evals / 2:
         notes.append(
             f"the cap on {stopped} ended the search after {len(evaluations)} of {config.evals} "
             "designs: too few to trust the front"
@@ -439,7 +451,7 @@ class _Watcher:
         if self._progress is None:
             return
         config, spent = self._prepared.config, self._ledger.spent()
-        front = front_of(self._told, config)
+        front = front_of(comparable(self._told), config)
         best = max(front, key=lambda e: e.score or 0.0, default=None)
         count = len(self._told)
         eta = spent.seconds / count * (config.evals - count) if count else None

@@ -33,6 +33,9 @@ FAILURE_KINDS = (
     "environment",  # the task's environment broke
 )
 
+#: Kinds that say nothing of a design or task, but of the hour: `resume` tries such tasks again.
+PASSING_KINDS = frozenset({"rate-limit", "timeout", "server", "connection", "auth"})
+
 Purpose = Literal["search-eval", "label", "warm-up", "trial", "judge", "propose", "final-eval"]
 PURPOSES: tuple[Purpose, ...] = (
     "search-eval",

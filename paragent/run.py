@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from paragent.chat import TraceStep
 from paragent.benchmark import Benchmark
+from paragent.chat import TraceStep
 from paragent.component import Context
 from paragent.config import RunConfig
 from paragent.design import Design
@@ -20,6 +19,8 @@ from paragent.outcome import Evaluation, Split
 from paragent.pareto import score_cost_hypervolume
 from paragent.registry import benchmark_of, benchmarks
 from paragent.run_view import Point, Spent, picks
+from paragent.runtime.apart import callable_anywhere
+from paragent.runtime.apart import run as run_loop
 from paragent.store import Store
 
 PICKS = ("knee", "best", "cheapest")
@@ -45,6 +46,7 @@ class RunDesign:
         """The design itself."""
         return self.point.design
 
+    @callable_anywhere
     def ask(self, question: str, *, trace: list[TraceStep] | None = None) -> str:
         """The design's answer to one question, in this process. Raises CallFailure.
 
@@ -56,8 +58,12 @@ class RunDesign:
 
         if any(agent.model.name not in components for _, agent in self.design.agents()):
             register_models()  # those of models.yaml, in a process that only opened the run
+        if self.run.config["inventory"]:
+            from paragent.inventory import register_stored
+
+            register_stored(self.run.config["inventory"])
         context = self.run.context()
-        return asyncio.run(ask_design(self.design, question, context, trace=trace)).text
+        return run_loop(ask_design(self.design, question, context, trace=trace)).text
 
 
 class Run:

@@ -1,6 +1,7 @@
 """The run's memory: append-only SQLite, from which resume, report and export read everything.
 
-What is written stays: an outcome of a design on a task is stored once and never changed. A process
+What is measured stays: an outcome of a design on a task is stored once and never changed; only
+failures that may pass by themselves (an outage, an expired key) are dropped on request. A process
 that is killed at any point leaves a store that can be resumed: the search is run again from its
 seed, and finds here what was already measured. One writer at a time (a lock file says so).
 """
@@ -10,14 +11,22 @@ from __future__ import annotations
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from paragent.design import Design, canonical_json
 from paragent.errors import StoreError
-from paragent.outcome import Evaluation, Outcome, Split, outcome_from_json, outcome_to_json
+from paragent.outcome import (
+    Evaluation,
+    Failed,
+    Outcome,
+    Split,
+    outcome_from_json,
+    outcome_to_json,
+)
 
 SCHEMA_VERSION = 1
 FILE = "run.db"
@@ -163,6 +172,39 @@ class Store:
                 "SELECT task, outcome FROM outcomes WHERE design = ? AND split = ?", (design, split)
             ).fetchall()
         return {task: outcome_from_json(json.loads(data)) for task, data in rows}
+
+    def drop_failures(self, kinds: Collection[str]) -> dict[str, int]:
+        """Forget failures of these kinds, so that they are run again; returns how many, by kind.
+
+        What the search was told from the first of them on is forgotten too: it is told anew, with
+        what comes of them now. Measured outcomes stay.
+        """
+        dropped: Counter[str] = Counter()
+        keys: list[tuple[str, str, str]] = []
+        with _clear(self.folder / FILE, "write"):
+            found = self._db.execute(
+                "SELECT design, split, task, outcome FROM outcomes WHERE outcome LIKE '%failed%'"
+            ).fetchall()
+            for design, split, task, data in found:
+                outcome = outcome_from_json(json.loads(data))
+                if isinstance(outcome, Failed) and outcome.kind in kinds:
+                    dropped[outcome.kind] += 1
+                    keys.append((design, split, task))
+            gone = {(design, task) for design, split, task in keys if split == "dev"}
+            told = self._db.execute("SELECT number, design, tasks FROM evaluations").fetchall()
+            first = [
+                number
+                for number, key, tasks in told
+                if any((key, task) in gone for task in json.loads(tasks))
+            ]
+            self._db.execute("BEGIN IMMEDIATE")
+            if first:
+                self._db.execute("DELETE FROM evaluations WHERE number >= ?", (min(first),))
+            self._db.executemany(
+                "DELETE FROM outcomes WHERE design = ? AND split = ? AND task = ?", keys
+            )
+            self._db.execute("COMMIT")
+        return dict(sorted(dropped.items()))
 
     def designs_with(self, split: Split) -> tuple[str, ...]:
         """Hashes of the designs that have any outcome on a split, sorted."""

@@ -208,19 +208,6 @@ def test_misuse_is_told_before_anything_is_written(tmp_path: Path) -> None:
         paragent.optimize(out=folder)
 
 
-def test_a_search_inside_an_event_loop_is_refused_before_anything_is_written(
-    tmp_path: Path,
-) -> None:
-    """A notebook's loop cannot be taken over; no empty run is left behind."""
-
-    async def inside() -> None:
-        paragent.optimize(out=tmp_path / "x", **SMALL)
-
-    with pytest.raises(UsageError, match="event loop is running"):
-        asyncio.run(inside())
-    assert not (tmp_path / "x").exists()
-
-
 def test_a_run_killed_before_it_began_is_told(tmp_path: Path) -> None:
     """Killed between the folder's creation and its first facts: one line, no crash."""
     Store(tmp_path / "x", write=True, create=True).close()

@@ -2,10 +2,10 @@
 
     paragent dev fake-server --latency-ms 50 --fault-rate 0.2 --port 8123
 
-It serves POST …/chat/completions, GET …/models and GET …/stats, on plain asyncio. Which request
-fails, and how, depends on the seed, the request and how often it came before, never on timing. It
-counts what it was asked and what it "billed" (complete, usable replies), by request: so a test can
-prove that nothing was paid twice.
+It serves POST …/chat/completions, GET …/models, GET …/stats (totals) and GET …/requests (how often
+each was asked and billed), on plain asyncio. Which request fails, and how, depends on the seed, the
+request and how often it came before, never on timing. "Billed" are complete, usable replies; they
+are counted by request, so a test can prove that nothing was paid twice.
 """
 
 from __future__ import annotations
@@ -124,6 +124,10 @@ class Stats:
             "most_in_flight": self.most_in_flight,
         }
 
+    def by_request(self) -> dict[str, dict[str, int]]:
+        """Request (a hash of its body) -> {"asked": n, "billed": n}, as GET /requests gives it."""
+        return {key: {"asked": n, "billed": self.billed[key]} for key, n in self.asked.items()}
+
 
 class FakeServer:
     """`async with FakeServer(FakeConfig()) as server:` listens on a free port; see `url`."""
@@ -224,6 +228,8 @@ class _Line(asyncio.Protocol):
             return self._send(200, {"object": "list", "data": data})
         if method == "GET" and path.endswith("/stats"):
             return self._send(200, self.server.stats.to_data())
+        if method == "GET" and path.endswith("/requests"):
+            return self._send(200, self.server.stats.by_request())
         if method != "POST" or not path.endswith("/chat/completions"):
             return self._error(404, f"no such path: {path}")
         given = headers.get("authorization", "").removeprefix("Bearer ")
