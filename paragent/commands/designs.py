@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paragent.commands.runs import find_run
-from paragent.errors import ConfigError, UsageError
+from paragent.errors import UsageError
 
 if TYPE_CHECKING:
     from paragent.component import Context
@@ -28,15 +28,11 @@ class Found:
 def find_design(word: str) -> Found:
     """The design that `word` means. Raises UsageError."""
     from paragent.api import open_run
-    from paragent.design import Design
+    from paragent.design_file import load_design
 
     path = Path(word)
     if path.is_file():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read: {error}") from None
-        return Found(Design.from_yaml(text, str(path)))
+        return Found(load_design(path))
     run, colon, pick = word.rpartition(":")
     if not colon:
         if path.suffix in (".yaml", ".yml", ".json"):

@@ -17,7 +17,7 @@ from paragent.component import Component, Context
 from paragent.describe import variants
 from paragent.design import Agent, Design, Node, Param, Part, Team
 from paragent.outcome import Evaluation
-from paragent.parts import shares_skills
+from paragent.parts import lacks, shares_skills
 from paragent.registry import component_of, components
 from paragent.space import DesignSpace, Limits
 
@@ -26,7 +26,7 @@ DIRECT, STEPS = Part("direct"), Part("chain_of_thought")
 LADDERS = ("cascade", "rule_router")
 #: The family of tasks a component was made for, where a benchmark has it.
 FAMILY = {"decompose": "arithmetic"}
-KINDS = ("reasoning", "planning", "memory", "tool", "guard", "topology")
+KINDS = ("reasoning", "planning", "memory", "tool", "guard", "topology", "subagent")
 
 
 @dataclass(frozen=True)
@@ -102,16 +102,15 @@ class Plan:
         self.best_cheap = max(self.cheap, key=lambda m: alone[m].score or 0.0)
         self.dear = by_price[-1]
         self.owner = owned({m: alone[m] for m in self.cheap}, tasks, self.skills)
-        parts = (*(component_of("model", m) for m in models), *components)
-        self._given = context.tags | {
-            tag for c in parts if c.kind in ("model", "reasoning") for tag in c.provides
-        }
         self.space = DesignSpace(
             self.models,
             limits=Limits(max_depth=3, max_members=8, max_tools=3, max_calls_per_task=10_000),
             available=context.tags,
             skills=self.skills,
+            subagents=[c.name for c in components if c.kind == "subagent" and not self._idle(c)],
         )
+        givers = (*self.space.models, *self.space.by_kind["reasoning"])
+        self._given = context.tags.union(tag for c in givers for tag in c.provides)
 
     def cases(self, only: Sequence[str] = ()) -> list[Case | Unmeasured]:
         """All cases of all components (or of those named), by kind and name."""
@@ -125,6 +124,12 @@ class Plan:
                 found += self._of(component)
         return found
 
+    def _idle(self, subagent: Component) -> str:
+        """Why a sub-agent cannot be played by the single agents' model; "" where it can."""
+        agent = Agent(Part(self.base), subagent=Part(subagent.name))
+        reasons = lacks(agent, self.context.tags, subagent.name)
+        return reasons[0].partition(": ")[2] if reasons else ""
+
     def _of(self, component: Component) -> list[Case | Unmeasured]:
         made = list(
             self._teams(component) if component.kind == "topology" else self._parts(component)
@@ -132,6 +137,8 @@ class Plan:
         legal = [c for c in made if not self._why_not(c.design)]
         if legal:
             return list(legal)
+        if component.kind == "subagent":
+            return [Unmeasured(component, self._idle(component))]
         lacking = sorted(set(component.requires) - self._given)
         if lacking:
             why = f"requires {', '.join(lacking)}, which neither these models nor the tasks give"
@@ -148,8 +155,11 @@ class Plan:
         for params in text_variants(component):
             part = Part.of(component.name, **params)
             words = _words(params)
-            if component.kind == "reasoning":
-                design = Design(replace(plain, reasoning=part))
+            if component.kind in ("reasoning", "subagent"):
+                agent = replace(plain, reasoning=part)
+                if component.kind == "subagent":
+                    agent = Agent(Part(self.base), subagent=part)
+                design = Design(agent)
                 yield Case(component, words, design, (Design(plain),), "direct")
                 if component.name != "chain_of_thought":
                     yield Case(component, words, design, (Design(steps),), "chain of thought")

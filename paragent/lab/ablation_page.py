@@ -117,7 +117,7 @@ def _measured(data: Mapping[str, Any]) -> list[str]:
             rows = [[f"`{row[0]}`", *row[1:]] for row in rows]
             found += [f"### Effects of {kind}", "", _markdown(_HEAD, rows), ""]
     idle = sorted(
-        {r["component"] for r in data["rows"]} - {r["component"] for r in data["rows"] if _helps(r)}
+        {r["component"] for r in data["rows"]} - {r["component"] for r in data["rows"] if helps(r)}
     )
     if idle:
         found += [
@@ -129,7 +129,8 @@ def _measured(data: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _helps(row: Mapping[str, Any]) -> bool:
+def helps(row: Mapping[str, Any]) -> bool:
+    """Whether a row shows a gain: in score, or in cost without a loss in score."""
     dear = row["p_cost_holm"] < 0.05 and (row["cost_ratio"] or 0) < 1
     worse = row["p_holm"] < 0.05 and row["difference"] < 0
     return (row["p_holm"] < 0.05 and row["difference"] > 0) or (dear and not worse)
