@@ -59,7 +59,7 @@ class ScoreFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One call of a tool; `arguments` is a JSON text."""
+    """One call of a tool; `arguments` is a JSON text. Without a tool, it is a word to the user."""
 
     tool: str
     arguments: str = "{}"
@@ -68,6 +68,11 @@ class Action:
     def of(tool: str, **arguments: Any) -> Action:
         """With the arguments as they are in Python."""
         return Action(tool, json.dumps(arguments))
+
+    @staticmethod
+    def say(text: str) -> Action:
+        """What is said to the user."""
+        return Action("", text)
 
 
 class Environment:
@@ -248,6 +253,9 @@ def read_arguments(
         kind = properties[key].get("type")
         if not _fits(value, kind):
             raise Refused(f"{name}: {key} is no {kind}")
+        inner = properties[key].get("items", {}).get("type")
+        if isinstance(value, list) and not all(_fits(item, inner) for item in value):
+            raise Refused(f"{name}: {key} must hold values of type {inner}")
         allowed = properties[key].get("enum")
         if allowed and value not in allowed:
             raise Refused(f"{name}: {key} must be one of {', '.join(map(str, allowed))}")
@@ -289,7 +297,10 @@ async def replay(benchmark: Interactive, task: Task) -> float:
             world = World(environment, len(oracle))
             tools = {tool.name: tool for tool in environment.tools}
             for step in oracle:
-                await world.act(tools[step.tool], step.arguments)
+                if step.tool:
+                    await world.act(tools[step.tool], step.arguments)
+                else:
+                    await world.hear(step.arguments)
             answer = Answer(task.answer)
         found = environment.score(answer)
         return await found if inspect.isawaitable(found) else found
