@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from paragent.component import Component, Kind, SubAgent
+from paragent.component import MODEL_TAGS, Component, Kind, SubAgent
 from paragent.design import OWN_MODEL, PART_SLOTS, Agent, Design, Node, Part, Team
 from paragent.errors import InvalidDesign, UnknownName
 from paragent.registry import component_of, components
@@ -183,14 +183,10 @@ def lacks(agent: Agent, available: frozenset[str], at: str) -> list[str]:
         component = find_part(kind, part)
         if component is None or kind in ("model", "subagent"):
             continue
-        thinking = kind == "reasoning"
-        missing = sorted(set(component.requires) - (by_model if thinking else given))
+        missing = sorted(set(component.requires) - (by_model if kind == "reasoning" else given))
         if missing and model is not None:
-            why = ""
-            if thinking:
-                why = f", which model {agent.model.name} does not give"
-            elif "tools" in missing:
-                why = f" (model {agent.model.name} calls no tools)"
+            by_it = set(missing) <= set(MODEL_TAGS)
+            why = f", which model {agent.model.name} does not give" if by_it else ""
             reasons.append(f"{where}: {part.name} requires {', '.join(missing)}{why}")
     return reasons
 

@@ -220,7 +220,7 @@ def test_all_means_those_that_some_model_can_play() -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("converter", r"converter\.tools\[0\]: date_calculation requires tools \(model pocket-s"),
+        ("converter", r"converter\.tools\[0\]: date_calculation requires tools, which model"),
         ("imitator", r"imitator\.memory: few_shot requires examples"),
         ("critik", r"subagents: no subagent is called 'critik'. Did you mean 'critic'"),
     ],
