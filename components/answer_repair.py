@@ -40,8 +40,9 @@ def plain(text: str) -> str:
     before = None
     while before != text:
         before = text
-        text = _PREFIX.sub("", text.strip().strip("*`_").strip())
-        box = _BOX.match(text.rstrip("."))
+        text = text.replace("**", "").replace("`", "").strip("*_ \t\r\n")
+        text = _PREFIX.sub("", text.removesuffix("."))
+        box = _BOX.match(text)
         text = box[1] if box else text
     return text
 
