@@ -27,6 +27,10 @@ class RunConfig:
     finalists. `cost` is the unit of the second objective. `prompts` are texts that stand for
     templates of components: `{component: {template: text}}`.
 
+    `subagents` are ready sub-agents that may stand where an agent stands ("all": every one that can
+    run), `max_tools` the most tools of an agent that is composed. `inventory` holds the user's own
+    tools, MCP servers and sub-agents, as `paragent.inventory` reads them, and their `folder`.
+
     `data` is the file or folder of the benchmark's tasks; without a benchmark's name it is a table
     of the user's own, whose columns are `input` and `answer`, scored by `scorer` (the model `judge`
     where that is "judge"). `benchmark_options` are further options of the benchmark.
@@ -56,6 +60,9 @@ class RunConfig:
     failure_limit: float = 0.2
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    subagents: tuple[str, ...] = ()
+    max_tools: int = 1
+    inventory: Mapping[str, Any] = field(default_factory=dict)
     data: str | None = None
     input: str | None = None
     answer: str | None = None
@@ -74,7 +81,7 @@ class RunConfig:
                 f"benchmark_options is {self.benchmark_options!r}; wanted names with values"
             )
         for name in ("evals", "tasks", "test_tasks", "finalists", "parallel", "max_depth",
-                     "max_members", "max_calls_per_task"):  # fmt: skip
+                     "max_members", "max_calls_per_task", "max_tools"):  # fmt: skip
             _number(name, getattr(self, name), low=1, whole=True)
         for name in ("confirm", "seed"):
             _number(name, getattr(self, name), low=0, whole=True)
@@ -86,8 +93,10 @@ class RunConfig:
             _cap(name, getattr(self, name), whole=True)
         for name in ("failure_limit", "final_share"):
             _number(name, getattr(self, name), low=0)
-        for name in ("models", "include", "exclude"):
+        for name in ("models", "include", "exclude", "subagents"):
             _names(name, getattr(self, name))
+        if not isinstance(self.inventory, Mapping):
+            raise UsageError(f"inventory is {self.inventory!r}; wanted a mapping")
         if not isinstance(self.options, Mapping):
             raise UsageError(f"options is {self.options!r}; wanted names with values")
         wrong = misshapen(self.prompts)
@@ -128,7 +137,7 @@ class RunConfig:
                 near = nearest(key, known)
                 hint = f". Did you mean {near!r}?" if near else f"; known: {', '.join(known)}"
                 raise UsageError(f"no setting is called {key!r}{hint}")
-        for key in ("models", "include", "exclude"):
+        for key in ("models", "include", "exclude", "subagents"):
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
         return RunConfig(**values)

@@ -38,6 +38,8 @@ _HELP = {
     "max_depth": "teams of teams: how deep",
     "max_members": "members of one team",
     "max_calls_per_task": "worst-case model calls of a design on one task",
+    "max_tools": "tools that one agent may hold",
+    "subagents": "ready sub-agents that may stand where an agent stands, by comma; or: all",
     "failure_limit": "share of failed tasks above which a design does not count",
     "data": "a file of your own tasks (CSV, JSONL), or the data of --benchmark (file or folder)",
     "input": "own tasks: the column of the questions",

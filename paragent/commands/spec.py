@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paragent.errors import ConfigError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from paragent.yaml_file import Document
 
 
 def names(text: str) -> list[str]:
@@ -37,6 +40,8 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "max_depth": int,
     "max_members": int,
     "max_calls_per_task": int,
+    "max_tools": int,
+    "subagents": names,
     "failure_limit": float,
     "data": str,
     "input": str,
@@ -46,7 +51,9 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
 }
 
 #: Keys of a file that have no flag of their own name, or are no setting of the run.
-_MORE = ("options", "benchmark_options", "prompts", "out")
+_MORE = ("options", "benchmark_options", "prompts", "tools", "mcp", "out")
+#: Sections that `paragent.inventory` reads.
+SECTIONS = ("tools", "mcp", "subagents")
 _LISTS = ("models", "include", "exclude")
 _TEXTS = ("benchmark", "searcher", "cost", "out", "data", "input", "answer", "scorer", "judge")
 
@@ -83,6 +90,9 @@ def read_spec(path: Path) -> dict[str, Any]:
             document.fail(place, f"no setting is called {str(key)!r}{hint}")
         if name in found:
             document.fail(place, f"{name!r} is given twice")
+        if name in SECTIONS:  # read together, below
+            found[name] = value
+            continue
         if name in _LISTS:
             value = names(value) if isinstance(value, str) else value
             if value is not None and not (
@@ -103,4 +113,21 @@ def read_spec(path: Path) -> dict[str, Any]:
             except UsageError as error:
                 document.fail(place, str(error))
         found[name] = value
+    _read_inventory(document, path, found)
     return found
+
+
+def _read_inventory(document: Document, path: Path, found: dict[str, Any]) -> None:
+    """Put the file's tools, servers and sub-agents into the registry and the settings."""
+    sections = {name: found.pop(name) for name in SECTIONS if name in found}
+    if not sections:
+        return
+    from paragent.inventory import register_inventory
+    from paragent.runtime.models_file import register_models
+
+    register_models()  # a sub-agent's model must not be mistaken for a free name
+    found["subagents"] = list(register_inventory(sections, path.parent, document.fail))
+    if isinstance(sections.get("subagents"), str | list):
+        del sections["subagents"]  # names alone define nothing
+    if sections:
+        found["inventory"] = {**sections, "folder": str(path.parent.resolve())}
