@@ -179,6 +179,18 @@ def test_debate_ends_once_all_agree(scripted: Make) -> None:
     assert call_bound(node) == 6
 
 
+def test_a_design_may_bring_its_own_wording(scripted: Make) -> None:
+    """A template of the topology replaced in the YAML is what members read."""
+    model = scripted(lambda r: f"Answer: {r.messages[0].content}")  # two roles, two answers
+    data = Design(team("debate", agent("scripted", "x"), agent("scripted", "yy"))).to_data()
+    data["prompts"] = {"debate": {"round": "Others: {others} -- {question}"}}
+    asyncio.run(compile_design(Design.from_data(data)).answer(task_run(), "Q?"))
+    assert any(text.startswith("Others: [") and text.endswith("-- Q?") for text in asked(model))
+    data["prompts"]["debate"]["round"] = "Others: {others}"
+    with pytest.raises(InvalidDesign, match=r"debate\.round: the text leaves out \{question\}"):
+        compile_design(Design.from_data(data))
+
+
 def test_a_ring_hears_two_neighbours() -> None:
     """Of five members the third hears the second and the fourth; of two each hears the other."""
     assert [hears(i, 5, "ring") for i in (0, 2, 4)] == [[1, 4], [1, 3], [0, 3]]

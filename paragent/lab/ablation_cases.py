@@ -24,6 +24,9 @@ from paragent.space import DesignSpace, Limits
 DIRECT, STEPS = Part("direct"), Part("chain_of_thought")
 #: Topologies whose members are asked from cheap to dear.
 LADDERS = ("cascade", "rule_router")
+#: Topologies that a search leaves out for pocket models, by what they require, but that can run on
+#: them: measured all the same, so that leaving them out is no mere opinion.
+ANYWAY = ("retry",)
 #: The family of tasks a component was made for, where a benchmark has it.
 FAMILY = {"decompose": "arithmetic"}
 KINDS = ("reasoning", "planning", "memory", "tool", "guard", "topology", "subagent")
@@ -134,7 +137,7 @@ class Plan:
         made = list(
             self._teams(component) if component.kind == "topology" else self._parts(component)
         )
-        legal = [c for c in made if not self._why_not(c.design)]
+        legal = [c for c in made if component.name in ANYWAY or not self._why_not(c.design)]
         if legal:
             return list(legal)
         if component.kind == "subagent":
