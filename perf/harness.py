@@ -10,6 +10,8 @@ Against `paragent.dev.fake_server` in a process of its own, each cell is a fresh
     openai         AsyncOpenAI on aiohttp, messages through `chat.completions.create`
     paragent       our session: cache look-up, limits, reservation, journal on disk, all recorded
     paragent x2    two such processes at once (each with the stated concurrency)
+    dspy, inspect  DSPy's Evaluate and inspect-ai, where the Python of an environment of their own
+                   is given by --dspy-python or --inspect-python; see perf/peers.py
 
 CPU is the process's own, per task; rates are of the whole cell. Repeats are interleaved, so that
 other load on the machine falls on all clients alike. What is printed is the median, with the range.
@@ -20,6 +22,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -32,6 +35,10 @@ from pathlib import Path
 from typing import Any
 
 CLIENTS = ("aiohttp", "openai", "paragent", "paragent x2")
+#: client -> the option that names its Python.
+PEERS = {"dspy": "--dspy-python", "inspect": "--inspect-python"}
+#: The folder whose `paragent` is measured, installed or not.
+ROOT = str(Path(__file__).resolve().parent.parent)
 WARM_UP = 100
 
 Call = Callable[[int], Awaitable[object]]
@@ -134,22 +141,32 @@ async def by_session(url: str, history: int, folder: Path) -> tuple[Call, Any]:
 def start_server(latency_ms: int) -> tuple[subprocess.Popen[bytes], str]:
     """The fake server and its URL."""
     command = [sys.executable, "-m", "paragent.dev.fake_server", "--latency-ms", str(latency_ms)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE)
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
     assert server.stdout is not None
     return server, json.loads(server.stdout.readline())["url"]
 
 
-def run_cell(cell: Cell, tasks: int) -> dict[str, float]:
+def run_cell(cell: Cell, tasks: int, pythons: dict[str, str]) -> dict[str, float]:
     """One repeat of a cell in fresh processes."""
     server, url = start_server(cell.latency_ms)
     try:
         name, _, twice = cell.client.partition(" x")
         work = [name, url, str(tasks), str(cell.concurrency), str(cell.history)]
         command = [sys.executable, __file__, "--cell", *work]
+        env = dict(os.environ, PYTHONPATH=ROOT)
+        if name in PEERS:
+            command = [pythons[name], str(Path(__file__).with_name("peers.py")), *work]
+            del env["PYTHONPATH"]
         workers = [
-            subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(int(twice or 1))
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+            for _ in range(int(twice or 1))
         ]
-        found = [json.loads(worker.communicate()[0]) for worker in workers]
+        found = []
+        for worker in workers:
+            out, err = worker.communicate()
+            if worker.returncode:
+                sys.exit(f"{cell} failed:\n{err.decode()}")
+            found.append(json.loads(out.splitlines()[-1]))
     finally:
         server.terminate()
         server.wait()
@@ -162,16 +179,17 @@ def run_cell(cell: Cell, tasks: int) -> dict[str, float]:
 
 def cells(args: argparse.Namespace) -> list[Cell]:
     """Latencies and concurrencies at one message; longer histories at the first of each."""
+    clients = [*args.client, *(name for name in PEERS if getattr(args, f"{name}_python"))]
     plain = [
         Cell(client, latency, concurrency, args.history[0])
         for latency in args.latency
         for concurrency in args.concurrency
-        for client in args.client
+        for client in clients
     ]
     long = [
         Cell(client, args.latency[0], args.concurrency[0], history)
         for history in args.history[1:]
-        for client in args.client
+        for client in clients
     ]
     return plain + long
 
@@ -185,6 +203,11 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--history", type=int, nargs="+", default=[1, 10, 40], metavar="MESSAGES")
     parser.add_argument("--client", nargs="+", default=list(CLIENTS), choices=CLIENTS)
+    for name, option in PEERS.items():
+        parser.add_argument(option, metavar="PYTHON", help=f"measure {name} with this Python")
+    parser.add_argument(
+        "--peer-tasks", type=int, metavar="N", help="tasks of those two; default: as --tasks"
+    )
     parser.add_argument("--json", action="store_true", help="one object per cell instead")
     parser.add_argument("--cell", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -193,13 +216,15 @@ def main() -> int:
         print(json.dumps(asyncio.run(measure(client, url, *map(int, numbers)))))
         return 0
     table = cells(args)
+    pythons = {name: getattr(args, f"{name}_python") for name in PEERS}
     found: dict[Cell, list[dict[str, float]]] = {cell: [] for cell in table}
     for repeat in range(args.repeats):
         for cell in table:
             print(
                 f"\r{repeat + 1}/{args.repeats} {cell}\033[K", end="", file=sys.stderr, flush=True
             )
-            found[cell].append(run_cell(cell, args.tasks))
+            tasks = (args.peer_tasks or args.tasks) if cell.client in PEERS else args.tasks
+            found[cell].append(run_cell(cell, tasks, pythons))
     print("\r\033[K", end="", file=sys.stderr)
     if not args.json:
         print(f"{args.tasks} tasks, median of {args.repeats} (lowest to highest)")

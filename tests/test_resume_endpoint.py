@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from paragent.cli import main
+
 ROOT = Path(__file__).parent.parent
 SMALL = [
     *("--searcher", "random", "--models", "fake", "--include", "direct,chain_of_thought,vote"),
@@ -159,3 +161,23 @@ def test_an_expired_key_and_an_outage_are_made_good_by_resume(tmp_path: Path) ->
         assert ask(url, "stats") == before
         assert results(again) == results(undisturbed)
         assert not any("tried again" in note for note in again["notes"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--latency-ms", "nan"), "--latency-ms must be a number from 0 up, got nan"),
+        (("--latency-ms", "-1"), "--latency-ms must be a number from 0 up, got -1"),
+        (("--fault-rate", "2"), "--fault-rate must be in [0, 1], got 2"),
+        (("--port", "99999"), "--port must be in [0, 65535], got 99999"),
+        (("--faults", "5oo"), "unknown faults: 5oo"),
+    ],
+)
+def test_the_fake_server_refuses_senseless_settings(
+    words: tuple[str, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One clear line with what was given and what was wanted; exit code 2."""
+    assert main(["dev", "fake-server", *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1

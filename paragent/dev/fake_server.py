@@ -445,8 +445,10 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"unknown faults: {', '.join(unknown)}. Known: {', '.join(FAULTS)}")
     if not 0 <= args.fault_rate <= 1:
         raise UsageError(f"--fault-rate must be in [0, 1], got {args.fault_rate:g}")
-    if args.latency_ms < 0:
-        raise UsageError(f"--latency-ms must not be negative, got {args.latency_ms:g}")
+    if not 0 <= args.latency_ms < math.inf:
+        raise UsageError(f"--latency-ms must be a number from 0 up, got {args.latency_ms:g}")
+    if not 0 <= args.port <= 65535:
+        raise UsageError(f"--port must be in [0, 65535], got {args.port}")
     config = FakeConfig(
         latency_s=args.latency_ms / 1000,
         fault_rate=args.fault_rate,
