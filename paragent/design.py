@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from paragent.errors import InvalidDesign
+from paragent.errors import InvalidDesign, nearest
 from paragent.template import flat, misshapen, nested
 from paragent.yaml_file import parse
 
@@ -139,7 +139,11 @@ class Design:
             prompts = flat(data["prompts"])
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if key != "prompts"}
-        return Design(_node_from_data(data, ""), prompts)
+        try:
+            return Design(_node_from_data(data, ""), prompts)
+        except RecursionError:
+            why = "nested too deep, or a node contains itself; a design is a tree"
+            raise InvalidDesign("", why) from None
 
     def to_yaml(self) -> str:
         """The canonical data as YAML."""
@@ -293,8 +297,11 @@ def _part_from_data(data: object, path: str) -> Part:
 def _node_from_data(data: object, path: str) -> Node:
     if not isinstance(data, Mapping) or len(data) != 1 or next(iter(data)) not in ("agent", "team"):
         given = list(data) if isinstance(data, Mapping) else data
+        first = str(given[0]) if isinstance(given, list) and given else ""
+        near = nearest(first, ("agent", "team"))
+        hint = f". Did you mean {near!r}?" if near and near not in given else ""
         raise InvalidDesign(
-            path, f"got {given!r}; a node is one mapping with the key agent or team"
+            path, f"got {given!r}; a node is one mapping with the key agent or team{hint}"
         )
     kind = next(iter(data))
     body, path = data[kind], f"{path}.{kind}" if path else str(kind)
@@ -307,8 +314,6 @@ def _node_from_data(data: object, path: str) -> Node:
     )
     for key in body:
         if key not in known:
-            from paragent.errors import nearest
-
             hint = nearest(str(key), known)
             raise InvalidDesign(
                 path, f"unknown key {key!r}" + (f". Did you mean {hint!r}?" if hint else "")

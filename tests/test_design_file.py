@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from paragent.cli import main
 from paragent.design import Agent, Design, Part, Team
 from paragent.design_file import load_design, mistakes, read_design, yaml_path
-from paragent.errors import ConfigError
+from paragent.errors import ConfigError, InvalidDesign
 
 PAIR = """\
 team:
@@ -84,6 +84,7 @@ def test_a_right_file_is_its_design() -> None:
             "x: line 5, column 5: team.members[1].team: the node contains itself",
         ),
         ("agent: {model: &m [*m]}", "agent.model[0]: the node contains itself"),
+        ("agnet: {model: pocket-s}", "with the key agent or team. Did you mean 'agent'?"),
         ("", "x: empty file: "),
         ("team: [", "x: line 1, column 8: "),
         ("agent: {model: pocket-s, reasonin: direct}", "Did you mean 'reasoning'?"),
@@ -101,6 +102,14 @@ def test_one_anchor_used_twice_is_no_cycle() -> None:
     """The same member twice by an alias is an ordinary team."""
     text = "team:\n  topology: vote\n  members:\n  - &one {agent: {model: pocket-s}}\n  - *one\n"
     assert len(list(read_design(text, "x").agents())) == 2
+
+
+def test_plain_data_that_contains_itself_is_refused_too() -> None:
+    """Without a file there is no place to name, but there is no endless recursion either."""
+    body: dict[str, object] = {"topology": "vote"}
+    body["members"] = [{"team": body}]
+    with pytest.raises(InvalidDesign, match="a design is a tree"):
+        Design.from_data({"team": body})
 
 
 def test_paths_inside_nested_teams() -> None:
