@@ -59,7 +59,13 @@ COMMANDS: Mapping[str, Command | Group] = {
             "committee": Command(
                 "paragent.lab.committee", "committees of models, chosen from recorded answers"
             ),
-            "record": Command("paragent.lab.record", "a finished run as a table to replay"),
+            "record": Command("paragent.commands.record", "a finished run as a table to replay"),
+            "value-model": Command(
+                "paragent.lab.value_model", "how well value models predict unseen designs"
+            ),
+            "landscapes": Command(
+                "paragent.lab.landscapes", "searchers on synthetic landscapes of known optimum"
+            ),
             "bandits": Command("paragent.lab.bandits", "do the bandits do what their theorems say"),
             "arms": Command("paragent.lab.arms", "is a team grown by the bandit worth its search"),
             "composers": Command(
@@ -69,9 +75,6 @@ COMMANDS: Mapping[str, Command | Group] = {
                 "paragent.lab.pocket_table", "what the pocket models can do, with intervals"
             ),
             "ablate": Command("paragent.lab.ablate", "what each component does, against a control"),
-            "graders": Command(
-                "paragent.lab.graders", "whether the graders agree with what is known"
-            ),
             "graders": Command(
                 "paragent.lab.graders", "whether the graders agree with what is known"
             ),

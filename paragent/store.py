@@ -89,16 +89,6 @@ class Store:
             self._release_lock()
             raise
 
-    @classmethod
-    def in_memory(cls) -> Store:
-        """A store without a folder, gone when closed: for replays, which are cheap to repeat."""
-        store = cls.__new__(cls)
-        store.folder, store._lock = Path(":memory:"), None
-        store._db = sqlite3.connect(":memory:", isolation_level=None)
-        store._db.executescript(_SCHEMA)
-        store.set_meta("schema", SCHEMA_VERSION)
-        return store
-
     def _take_lock(self) -> None:
         with _clear(self.folder, "lock the run"):
             lock = (self.folder / "lock").open("w")

@@ -115,7 +115,7 @@ def test_greedy_goes_on_from_what_is_better_and_begins_again_at_a_top() -> None:
 
 
 def test_a_process_returns_what_it_saw_and_falls_back_far_away() -> None:
-    """At observed points nearly what was observed, with little doubt; far away the mean, with much."""
+    """At observed points nearly the observation, with little doubt; far away the mean."""
     x = np.arange(8.0)[:, None]
     y = np.sin(x[:, 0])
     mean, deviation = posterior(x, y, np.array([[0.0], [2.0], [50.0]]))

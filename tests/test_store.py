@@ -140,3 +140,25 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> Non
     with Store(tmp_path / "run", write=True) as store:
         assert len(store.outcomes("d", "dev")) == int(written)
         store.add_outcome("d", "dev", "more", Measured(1.0, Usage()))
+
+
+def test_a_store_in_memory_holds_what_a_folder_holds(tmp_path: Path) -> None:
+    """The same calls, the same answers: outcomes once stored stay, evaluations come in order."""
+    from paragent.memory_store import MemoryStore
+
+    design = Design(Agent(Part("x")))
+    good, other = Measured(1.0, Usage(1, 2, 3, 0.5)), Failed("timeout", "slow")
+    found = []
+    for store in (MemoryStore(), Store(tmp_path / "run", write=True, create=True)):
+        with store:
+            store.add_design(design)
+            store.add_outcome(design.hash, "dev", "t1", good)
+            store.add_outcome(design.hash, "dev", "t1", other)
+            store.add_outcome(design.hash, "dev", "t2", other)
+            store.add_evaluation(Evaluation(design, "dev", "search-eval", {"t2": other}, 1))
+            store.add_evaluation(Evaluation(design, "dev", "search-eval", {"t1": good}, 0))
+            found.append((store.outcomes(design.hash, "dev"), store.outcomes("none", "dev"),
+                          store.designs_with("dev"), store.designs_with("test"),
+                          store.evaluations(), store.meta("schema")))  # fmt: skip
+    assert found[0] == found[1]
+    assert found[0][0] == {"t1": good, "t2": other}

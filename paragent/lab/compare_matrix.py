@@ -34,12 +34,12 @@ from paragent.lab.committee import halves
 from paragent.lab.compare import in_processes, memory_mb, names, print_verdicts
 from paragent.lab.trial import Timed, parse_searcher
 from paragent.lab.verdicts import summary, verdicts
+from paragent.memory_store import MemoryStore
 from paragent.outcome import Evaluation, Measured, Split, Usage
 from paragent.pareto import hypervolume
 from paragent.recorded import AnswerMatrix, load_matrix
 from paragent.registry import searchers
 from paragent.runtime.ledger import Caps, Ledger
-from paragent.store import Store
 
 FIGURES = (
     "hv_share",
@@ -104,7 +104,7 @@ def run_split(work: tuple[AnswerMatrix, str, int, int, float]) -> dict[str, Any]
         benchmark=matrix.name, searcher=name, evals=evals, tasks=len(replay.choosing), seed=seed,
         parallel=1,
     )  # fmt: skip
-    with Store.in_memory() as store:
+    with MemoryStore() as store:
         engine = Engine(config, replay, timed, replay, store, Ledger(Caps()), watch)
         asyncio.run(engine.search())
     return _judged(replay, ceiling) | {

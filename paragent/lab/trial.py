@@ -19,6 +19,7 @@ import numpy as np
 from paragent.config import RunConfig
 from paragent.engine import Engine
 from paragent.errors import UnknownName, UsageError, nearest
+from paragent.memory_store import MemoryStore
 from paragent.outcome import Evaluation
 from paragent.pareto import front, hypervolume, log_costs
 from paragent.racing import Raced
@@ -27,7 +28,6 @@ from paragent.registry import searchers
 from paragent.replay import Noise, Replay
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.searcher import Searcher
-from paragent.store import Store
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def run_trial(table: DesignTable, searcher: str, seed: int, protocol: Protocol) 
         seed=seed,
         parallel=protocol.parallel,
     )
-    with Store.in_memory() as store:
+    with MemoryStore() as store:
         engine = Engine(config, replay, timed, replay, store, Ledger(Caps()), watch)
         stop = asyncio.run(engine.search())
     return _judge(table, replay, watch, made) | {
