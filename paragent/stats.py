@@ -146,6 +146,22 @@ def mean_interval(scores: Sequence[float], confidence: float = 0.95) -> Interval
     return bootstrap_interval(scores, confidence)
 
 
+def variance_of_mean(scores: Sequence[float]) -> float:
+    """Variance of the error of a mean of `n` task scores; 0 where they do not tell.
+
+    Scores of 0 and 1: p (1 - p) / n with two successes and two failures added (Agresti and Coull
+    1998), since four right answers of four are not certain. Other scores: their variance / n.
+    """
+    n = len(scores)
+    if n < 2:
+        return 0.0
+    if all(s in (0.0, 1.0) for s in scores):
+        p = (sum(scores) + 2) / (n + 4)
+        return p * (1 - p) / n
+    mean = sum(scores) / n
+    return sum((s - mean) ** 2 for s in scores) / (n - 1) / n
+
+
 def sign_test(wins: int, losses: int) -> float:
     """Exact two-sided p-value that wins and losses are equally likely (ties are left out).
 

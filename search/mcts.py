@@ -2,7 +2,7 @@
 
 Every measured design is a node below the one it was made from. One iteration:
 
-    aim       the front's hypervolume; every third time the best score alone
+    aim       the front's hypervolume; every fourth time the best score alone
     select    nodes to grow from: the mixed-probability lottery, or UCT with progressive widening
     expand    mutate (every edit), recombine with other nodes, construct top down, and refine:
               edits of the candidate that is judged best
@@ -31,6 +31,7 @@ from paragent.outcome import CostName, Evaluation
 from paragent.registry import SearcherPlugin
 from paragent.search_tree import Tree
 from paragent.searcher import Proposal, Space
+from paragent.stats import variance_of_mean
 from paragent.value.improve import excess, hypervolume_gain
 from paragent.value.surrogate import Surrogate
 
@@ -39,7 +40,7 @@ FREE = -7.0
 #: Designs that a space may have so that all are candidates.
 LISTED = 1500
 #: Every how many iterations the score alone is the aim.
-SCORE_ALONE = 3
+SCORE_ALONE = 4
 #: Per iteration: nodes selected, recombinations, designs from the top, edits of the best.
 PARENTS, CROSSINGS, FRESH, CLIMBS = 3, 24, 16, 1
 #: Random designs among which a seed is chosen; tries before a small space counts as exhausted.
@@ -158,7 +159,7 @@ class Mcts:
         design, parent, move = chosen
         self._asked.add(design.hash)
         self._designs[design.hash] = design
-        if len(self.model) >= 2:
+        if purpose != "label":
             belief = self.model.predict([self._row(design)])
             self._flying[design.hash] = (float(belief.score[0][0]), float(belief.cost[0][0]))
         self._number[design.hash] = len(self.tree.nodes)
@@ -181,7 +182,9 @@ class Mcts:
             self.tree = self.tree.grown(design.hash, design.label, 0, "told")
         surprise = abs(score - expected[0]) if expected else 0.0
         self.tree = self.tree.backed_up(self._number[design.hash], score, log_cost, surprise)
-        self.model.tell(self._row(design), score, variance_of_mean(evaluation), log_cost)
+        self.model.tell(
+            self._row(design), score, variance_of_mean(list(evaluation.scores.values())), log_cost
+        )
 
     # -- select ---------------------------------------------------------------------------------
 
@@ -340,23 +343,6 @@ class Mcts:
         if design.hash not in self._rows:
             self._rows[design.hash] = self._space.features(design)
         return self._rows[design.hash]
-
-
-def variance_of_mean(evaluation: Evaluation) -> float:
-    """Variance of the error of an evaluation's mean score; 0 where its tasks do not tell.
-
-    Scores of 0 and 1: p (1 - p) / n with two successes and two failures added, since four right
-    answers of four are not certain. Other scores: their variance / n.
-    """
-    scores = list(evaluation.scores.values())
-    n = len(scores)
-    if n < 2:
-        return 0.0
-    if all(s in (0.0, 1.0) for s in scores):
-        p = (sum(scores) + 2) / (n + 4)
-        return p * (1 - p) / n
-    mean = sum(scores) / n
-    return sum((s - mean) ** 2 for s in scores) / (n - 1) / n
 
 
 def _listed(space: Space) -> list[Design] | None:

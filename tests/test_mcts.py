@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from pathlib import Path
 
 import pytest
 
 from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace, row_levels
-from paragent.outcome import Evaluation, Measured, Outcome, Usage
+from paragent.outcome import Evaluation, Measured, Usage
 from paragent.search.mcts import (
     Mcts,
     Weighting,
     mixed_probabilities,
     ucb,
-    variance_of_mean,
     widened,
 )
 from paragent.search_tree import Tree
+from paragent.stats import variance_of_mean
 from paragent.testing import drive, toy_evaluation, toy_space
 
 HALF = Weighting(0.5, -6.0, -4.0)
@@ -142,15 +141,9 @@ def test_designs_in_flight_are_not_crowded() -> None:
 
 def test_the_variance_of_a_mean_is_never_zero_for_few_answers() -> None:
     """Four of four right: p = 6/8, so 0.1875 / 4; one task alone, or equal fractions, tell 0."""
-    design = toy_space().sample(random.Random(0))
-
-    def of(scores: list[float]) -> float:
-        outcomes: dict[str, Outcome] = {f"t{i}": Measured(s, Usage()) for i, s in enumerate(scores)}
-        return variance_of_mean(Evaluation(design, "dev", "search-eval", outcomes))
-
-    assert of([1.0] * 4) == pytest.approx(0.75 * 0.25 / 4)
-    assert of([0.7]) == of([]) == of([0.3, 0.3]) == 0.0
-    assert of([0.2, 0.4]) == pytest.approx(0.01)
+    assert variance_of_mean([1.0] * 4) == pytest.approx(0.75 * 0.25 / 4)
+    assert variance_of_mean([0.7]) == variance_of_mean([]) == variance_of_mean([0.3, 0.3]) == 0.0
+    assert variance_of_mean([0.2, 0.4]) == pytest.approx(0.01)
 
 
 def test_a_misspelt_selection_is_refused() -> None:

@@ -31,7 +31,7 @@ INDUCING, TUNED_ON = 256, 160
 #: Log weights: spread of the prior; log nugget: its mean and spread.
 SPREAD, NUGGET, NUGGET_SPREAD = 1.2, -6.0, 1.5
 #: Weights tried at first, per round of refinement, and rounds.
-POPULATION, OFFSPRING, ROUNDS = 40, 20, 3
+POPULATION, OFFSPRING, ROUNDS = 32, 16, 3
 #: Factors up to which each has an additive weight of its own.
 SEPARATE = 4
 JITTER = 1e-6

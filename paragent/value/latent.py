@@ -16,7 +16,7 @@ import numpy as np
 from paragent.value.ridge import Vector, generator
 from paragent.value.table import Codes, Matrix, Row, Table
 
-SWEEPS, BURN = 110, 40
+SWEEPS, BURN = 90, 30
 #: Scale of the inverse-gamma priors: variances of effects and vectors, and of the noise.
 WIDE, NARROW = 1.0, 0.05
 
@@ -47,13 +47,15 @@ class LatentFactors:
         codes, sizes = self._filled(self._table.codes(rows)), [s + 1 for s in self._table.sizes]
         rng = generator(self._seed)
         state = _State(codes, sizes, z, known, self._rank, rng)
-        self._draws = []
+        self._draws, misfit = [], []
         for sweep in range(SWEEPS):
             state.sweep()
             if sweep >= BURN:
                 self._draws.append(
                     (state.base, [w.copy() for w in state.w], [v.copy() for v in state.v])
                 )
+                misfit.append(state.noise)
+        self._misfit = float(np.mean(misfit))
         return self
 
     def _filled(self, codes: Codes) -> Codes:
@@ -71,10 +73,10 @@ class LatentFactors:
         return scaled
 
     def predict(self, rows: Sequence[Row]) -> tuple[Vector, Vector]:
-        """Mean and standard deviation of the true value of each row, [n]."""
+        """Mean and standard deviation of the true value of each row, [n]. What the factors leave
+        unexplained beyond the known errors belongs to the true value."""
         drawn = self.draws(rows)
-        floor = 1e-3 * self._scale
-        return drawn.mean(axis=0), np.sqrt(drawn.var(axis=0) + floor**2)
+        return drawn.mean(axis=0), np.sqrt(drawn.var(axis=0) + self._scale**2 * self._misfit)
 
 
 def _linear(codes: Codes, w: list[Vector], v: list[Matrix]) -> Vector:

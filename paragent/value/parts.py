@@ -21,7 +21,7 @@ from paragent.value.table import Matrix, Row, Table
 
 LN10 = math.log(10)
 #: Spreads (natural log units) of u, of e, and of the noise: the grid.
-SHARED, OWN, NOISE = (0.5, 1.0, 2.0), (0.15, 0.4, 1.0), (0.05, 0.15, 0.4)
+SHARED, OWN, NOISE = (0.6, 1.5), (0.2, 0.7), (0.05, 0.15, 0.4)
 #: Spread of t, of the unknown level of all, and what a part costs at least.
 FACTOR, ALL = 1.0, 1.1
 #: Log-normal priors of e's and the noise's spread: (median, spread).
