@@ -299,9 +299,9 @@ def _node_from_data(data: object, path: str) -> Node:
         given = list(data) if isinstance(data, Mapping) else data
         first = str(given[0]) if isinstance(given, list) and given else ""
         near = nearest(first, ("agent", "team"))
-        hint = f". Did you mean {near!r}?" if near and near not in given else ""
+        meant = f". Did you mean {near!r}?" if near and near != first else ""
         raise InvalidDesign(
-            path, f"got {given!r}; a node is one mapping with the key agent or team{hint}"
+            path, f"got {given!r}; a node is one mapping with the key agent or team{meant}"
         )
     kind = next(iter(data))
     body, path = data[kind], f"{path}.{kind}" if path else str(kind)
