@@ -6,7 +6,10 @@ best is kept (iterative agent decoding: Chakraborty et al. 2025, Review, Refine,
 full score. `judged_best_of_n` draws n candidates independently and keeps the one the same verifier
 scores highest: rounds * width = n makes the budgets equal. `confident_decoding` has the model's own
 log-probability as verifier, which gives no feedback beyond the draft itself; its control is
-`best_of_n`. A score that cannot be read loses to every score that can; ties keep the earlier.
+`best_of_n`. On 300 dev tasks of the embedded models (2 rounds, no tools) it turned 4 to right and 4
+to wrong on pocket-s, 1 and 3 on pocket-m: it is not offered to them unasked.
+
+A score that cannot be read loses to every score that can; ties keep the earlier.
 
 Model calls: 2 * rounds * width; 2 * n; rounds. Require "instruct" and "judge", or "logprobs";
 provide "steps".
@@ -164,6 +167,7 @@ CONFIDENT_DECODING = Component(
     params={"rounds": (2, 3)},
     calls=lambda params, inner: int(params["rounds"]),
     requires=("logprobs",),
+    suits=("instruct",),
     provides=("steps",),
     prompts=(THINK, MEND, MEND_QUESTION),
     paper=f"{_PAPER}, with the log-probability as verifier",

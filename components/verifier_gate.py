@@ -6,6 +6,8 @@ Better Reasoners with Self-Verification, section 3).
 its confidence halved, so that a team trusts it less. A verdict that cannot be read passes.
 `confidence_gate` has the log-probability as gate: below `threshold` the question is drawn again
 `draws` times, and the surest of all answers stands; without log-probabilities everything passes.
+Of 300 dev tasks of the embedded models the confidence gate (0.97, 2 draws, calculator) turned 7 to
+right and 4 to wrong on pocket-s and none on pocket-m: it is not offered to them unasked.
 Model calls: (1 + retries) * (the agent's own + 1); the agent's own + draws. Require "instruct" and
 "judge", or "logprobs" and "steps".
 """
@@ -95,6 +97,7 @@ CONFIDENCE_GATE = Component(
     params={"threshold": (0.9, 0.8, 0.97), "draws": (1, 2)},
     calls=lambda params, inner: sum(inner) + int(params["draws"]),
     requires=("logprobs", "steps"),
+    suits=("instruct",),
     prompts=(THINK,),
     paper="Kadavath et al. 2022, Language Models (Mostly) Know What They Know, section 3",
 )

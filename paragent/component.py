@@ -85,6 +85,8 @@ class Component:
     "folds" passes its steps through the memory's `fold`). What a topology requires
     and the benchmark does not give must come from its lead's model, or from the model of every
     agent below it where it has no lead: "instruct" is a model that follows free instructions.
+    `suits` are tags of models too: it runs on others, but was measured to help none of them, so a
+    space without such a model offers it only where `include` names it.
     `members` is the legal (lowest, highest) number of members of a topology, `lead` whether it
     has a lead agent. `prompts` are its templates, named `component.part`, for which a user may give
     other texts. `paper` is the source with its section; bump `version` whenever the same
@@ -100,6 +102,7 @@ class Component:
         default=_one_call, repr=False, compare=False
     )
     requires: tuple[str, ...] = ()
+    suits: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     price: Price | None = None
     members: tuple[int, int] = (2, 3)

@@ -191,6 +191,11 @@ def lacks(agent: Agent, available: frozenset[str], at: str) -> list[str]:
     return reasons
 
 
+def suits(component: Component, models: Sequence[Component]) -> bool:
+    """Whether a space of these models offers the component unasked."""
+    return any(set(component.suits) <= set(m.provides) for m in models)
+
+
 def written_out(agent: Agent) -> Agent:
     """The agent with its sub-agent and all defaults written out; what is unknown stays."""
     with suppress(UnknownName, InvalidDesign):

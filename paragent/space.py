@@ -30,6 +30,7 @@ from paragent.parts import (
     full_part,
     lacks,
     shares_skills,
+    suits,
     slots_of,
     texts_of,
     usd_bound,
@@ -95,7 +96,7 @@ class DesignSpace:
                 c
                 for c in all_components
                 if c.kind == kind
-                and (include is None or c.name in include)
+                and (suits(c, self.models) if include is None else c.name in include)
                 and c.name not in exclude
             )
 

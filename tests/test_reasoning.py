@@ -361,8 +361,22 @@ def test_pocket_models_are_not_offered_what_they_cannot_follow(scripted: Make) -
         "root.reasoning: react requires instruct, which model pocket-s does not give"
     ]
     offered = {c.name for c in space.by_kind["reasoning"]}
-    assert {"direct", "chain_of_thought", "confident_decoding"} <= offered
+    assert {"direct", "chain_of_thought"} <= offered
     assert not offered & {"react", "reflexion", "step_back", "program_of_thought"}
+
+
+def test_what_helps_no_pocket_model_is_offered_only_when_named() -> None:
+    """Repairs by log-probability run on pocket models and did not help there: `include` offers
+    them, nothing else does."""
+    from paragent.design import Design
+
+    design = Design(Agent(Part("pocket-s"), Part("confident_decoding")))
+    assert DesignSpace(("pocket-s",)).check(design) == [
+        "root.reasoning: confident_decoding is not among the chosen components"
+    ]
+    named = DesignSpace(("pocket-s",), include=("direct", "confident_decoding"))
+    assert named.check(named.normalise(design)) == []
+    assert {c.name for c in named.by_kind["reasoning"]} == {"direct", "confident_decoding"}
 
 
 def test_a_model_without_judgement_gets_no_judge() -> None:
