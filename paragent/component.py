@@ -379,10 +379,10 @@ ANSWER_MARK = "Answer:"
 
 
 def final_answer(text: str) -> str:
-    """The part after the last "Answer:", or the last non-empty line; stripped, one line."""
+    """The part after the last "Answer:", or the last non-empty line; one line, without blanks and
+    marks of Markdown around it."""
+    around = " \t\r\n*`"
     _, mark, tail = text.rpartition(ANSWER_MARK)
-    if mark:
-        lines = tail.strip().splitlines()
-        return lines[0].strip() if lines else ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    lines = [line.strip(around) for line in (tail if mark else text).strip(around).splitlines()]
+    lines = [line for line in lines if line]
+    return "" if not lines else lines[0] if mark else lines[-1]

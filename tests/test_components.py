@@ -320,6 +320,9 @@ def test_more_calls_than_declared_stop_the_component(scripted: Make) -> None:
         ("no mark\nlast line ", "last line"),
         ("", ""),
         ("Answer:", ""),
+        ("so **Answer:** 42", "42"),
+        ("**Answer: `4 * 2`**\n", "4 * 2"),
+        ("it is\n**42**", "42"),
     ],
 )
 def test_final_answer(text: str, found: str) -> None:
