@@ -18,7 +18,6 @@ from paragent.runtime.sandbox import CodeLimits, Ran, Sandbox
 #: Longer answers than this hold no program that a task asks for.
 MOST_CHARACTERS = 200_000
 
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _LIMITS = CodeLimits(wall_s=10.0, cpu_s=10, memory_mb=2048, processes=8, disk_mb=16)
 
 
@@ -26,7 +25,7 @@ def code_in(text: str, name: str = "") -> str:
     """The program in a model's words: its last fenced block (that defines `name`, where one does),
     else what stands after the last "Answer:" where that looks like code, else the whole text."""
     text = text[-MOST_CHARACTERS:].replace("\r\n", "\n")
-    blocks = [code for language, code in _FENCE.findall(text) if language.lower() in _PYTHON]
+    blocks = [code for language, code in blocks_in(text) if language in _PYTHON]
     defining = [code for code in blocks if _defines(code, name)]
     if defining:
         return str(defining[-1])
@@ -36,6 +35,32 @@ def code_in(text: str, name: str = "") -> str:
     if mark and (_defines(after, name) or not _defines(before, name)):
         return after.strip("\n").removeprefix(" ")
     return before if mark else text
+
+
+def blocks_in(text: str) -> list[tuple[str, str]]:
+    """(language in lower case, code) of each fenced block, in time linear in the text.
+
+    A fence is three backquotes at the start of a line; the last block may be unfinished. A line of
+    code may end with its closing fence.
+    """
+    found: list[tuple[str, str]] = []
+    language = ""
+    code: list[str] | None = None
+    for line in text.split("\n"):
+        bare = line.strip()
+        if code is None:
+            if bare.startswith("```"):
+                language, code = bare.strip("`").strip().split(" ")[0].lower(), []
+        elif bare.endswith("```"):
+            if bare != "```":
+                code.append(line.rstrip().removesuffix("```"))
+            found.append((language, "".join(f"{part}\n" for part in code)))
+            code = None
+        else:
+            code.append(line)
+    if code is not None:
+        found.append((language, "".join(f"{part}\n" for part in code)))
+    return found
 
 
 _PYTHON = ("", "python", "python3", "py")

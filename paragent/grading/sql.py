@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from paragent.grading.code import CodeGrader, code_in
+from paragent.grading.code import CodeGrader, blocks_in
 from paragent.runtime.sandbox import CodeLimits
 
 LIMITS = CodeLimits(wall_s=10.0, cpu_s=10, memory_mb=512, processes=4, disk_mb=16)
@@ -25,18 +25,23 @@ _SQL_FENCE = re.compile(
 
 
 def query_in(text: str) -> str:
-    """The query in a model's words: the last fenced block, else from the last SELECT or WITH that
-    begins a line (or follows "Answer:"), without a final semicolon."""
+    """The query in a model's words: the last fenced block, else from the first line that begins
+    with WITH or SELECT (or "Answer:" and these) to a blank line, without a final semicolon."""
     text = text[-MOST_CHARACTERS:]
-    blocks = _SQL_FENCE.findall(text)
+    blocks = [code for language, code in blocks_in(text) if language in ("", "sql", "sqlite")]
     if blocks:
-        found = str(blocks[-1])
-    else:
-        starts = list(re.finditer(r"(?im)^\s*(?:answer:|sql:)?\s*(?=(?:select|with)\b)", text))
-        tops = [m for m in starts if re.match(r"(?i)with\b", text[m.end() :])] or starts
-        found = text[tops[0].end() :] if tops else code_in(text)
-        found = found.split("\n\n")[0] if tops else found
-    return found.strip().rstrip(";").strip()
+        return _bare(blocks[-1])
+    lines = [re.sub(r"(?i)^(?:answer|sql):", "", line.strip()).strip() for line in text.split("\n")]
+    starts = [i for i, line in enumerate(lines) if re.match(r"(?i)(?:select|with)\b", line)]
+    if not starts:
+        return _bare(text)
+    first = next((i for i in starts if lines[i][:4].lower() == "with"), starts[0])
+    end = next((i for i in range(first, len(lines)) if not lines[i]), len(lines))
+    return _bare("\n".join(lines[first:end]))
+
+
+def _bare(query: str) -> str:
+    return query.strip().rstrip(";").strip()
 
 
 async def sql_score(grader: CodeGrader, script: str, expected: Sequence[str], given: str) -> float:
