@@ -21,7 +21,7 @@ from paragent.errors import StoreError, UnknownName, UsageError
 from paragent.estimate import Estimate, estimate
 from paragent.events import Event
 from paragent.executor import LocalExecutor
-from paragent.inventory import register_stored
+from paragent.inventory import register_inventory, yaml_with
 from paragent.outcome import PASSING_KINDS, Evaluation
 from paragent.parts import templates
 from paragent.registry import (
@@ -168,7 +168,7 @@ class _Prepared:
         self.searcher = searchers[config.searcher]
         _check_options(self.searcher, config.options)
         if config.inventory:
-            register_stored(config.inventory)
+            register_inventory(config.inventory)
         wrong = mistaken(config.prompts, templates()) if config.prompts else None
         if wrong:
             raise UsageError(f"{'.'.join(('prompts', *wrong[0]))}: {wrong[1]}")
@@ -409,7 +409,7 @@ def write_configs(run: Run) -> None:
     for point in points:
         path = run.config_path(point.design)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(point.design.to_yaml(), encoding="utf-8")
+        path.write_text(yaml_with(point.design, run.config["inventory"]), encoding="utf-8")
 
 
 class _Watcher:

@@ -15,7 +15,7 @@ from typing import Any
 from paragent.component import Component, Kind
 from paragent.design import OWN_MODEL, Agent, Design, Part
 from paragent.errors import ConfigError, InvalidDesign, UnknownName, nearest
-from paragent.inventory import SECTIONS, register_inventory
+from paragent.inventory import KEYS, register_inventory
 from paragent.parts import slots_of
 from paragent.registry import component_of
 from paragent.yaml_file import Document, Step, parse
@@ -42,9 +42,9 @@ def read_design(text: str, source: str) -> Design:
         why = "the node contains itself (its anchor makes a cycle); a design is a tree"
         _fail(document, cycle, why)
     data = document.data
-    if isinstance(data, Mapping) and set(data) & set(SECTIONS):
+    if isinstance(data, Mapping) and set(data) & set(KEYS):
         register_inventory(data, Path(source).parent, document.fail)
-        data = {key: value for key, value in data.items() if key not in SECTIONS}
+        data = {key: value for key, value in data.items() if key not in KEYS}
     try:
         design = Design.from_data(data)
     except InvalidDesign as error:

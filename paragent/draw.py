@@ -165,7 +165,7 @@ def _agent_rows(agent: Agent) -> list[tuple[str, str]]:
         rows.append(("role", agent.role))
     if agent.model.params:
         rows.append(("model", _settings(agent.model)))
-    for slot in PART_SLOTS:
+    for slot in ("subagent", *PART_SLOTS):
         part = getattr(agent, slot)
         if part is not None:
             rows.append((slot, _part(part)))

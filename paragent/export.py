@@ -20,6 +20,7 @@ from paragent.chat import DEFAULT_MAX_TOKENS, MAX_TOOL_TURNS, stable_seed
 from paragent.component import ANSWER_MARK, Answer, Tool, final_answer
 from paragent.design import Agent, Design, Node, Part, Team
 from paragent.errors import UnknownName
+from paragent.inventory import used_by, yaml_with
 from paragent.registry import component_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def export(found: RunDesign | Design, format: str = "yaml") -> str:
     head = [*_about(design), *(_measurements(picked) if picked else ())]
     if format == "yaml":
         use = 'use: paragent ask THIS_FILE "a question"'
-        return "".join(f"# {line}\n" for line in [*head, use]) + design.to_yaml()
+        own = picked.run.config["inventory"] if picked else {}
+        return "".join(f"# {line}\n" for line in [*head, use]) + yaml_with(design, own)
     specs, why = _standalone(design)
     if why:
         return _on_paragent(design, head, why, picked)
@@ -130,6 +132,7 @@ def _on_paragent(design: Design, head: list[str], why: str, picked: RunDesign | 
         head=[*head, f"needs paragent {__version__}, because {why}"],
         design=design.to_data(),
         benchmark=benchmark if benchmark in benchmarks else "",
+        inventory=used_by(design, picked.run.config["inventory"]) if picked else {},
         endpoints=any(not agent.model.name.startswith("pocket-") for _, agent in design.agents()),
     )
 

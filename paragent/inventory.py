@@ -19,7 +19,8 @@ beside a design.
         tools: [prices, calculator]
         price: 0.002                          # dollars a task; left out: unknown
 
-Files are sought from the folder of the YAML. Each mistake is told with its place.
+Files are sought from the folder of the YAML, or from the one that its key `folder` names. Each
+mistake is told with its place.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ from paragent.user_tools import SECONDS, component_of_tool, load_function, tool_
 
 #: The sections, in the order in which they are read: sub-agents may hold the tools.
 SECTIONS = ("tools", "mcp", "subagents")
+#: The sections, and the folder of their files where it is not that of the YAML.
+KEYS = (*SECTIONS, "folder")
 
 Path_ = tuple[str | int, ...]
 Fail = Callable[[Path_, str], NoReturn]
@@ -62,11 +65,12 @@ def register_inventory(
 ) -> tuple[str, ...]:
     """Put everything into the registry; returns the names of the sub-agents to be offered.
 
-    `data` holds sections by name; registering the same again replaces it. `fail(path, why)` raises
-    for a mistake; by default UsageError with the path. A library name is never replaced.
+    `data` holds sections by name, and may name the `folder` of files itself; registering the same
+    again replaces it. `fail(path, why)` raises for a mistake; by default UsageError with the path.
+    A library name is never replaced.
     """
     told = fail or _plain_fail
-    at = folder or Path()
+    at = Path(str(data.get("folder") or folder or ""))
     for name, body in _mapping(data.get("tools"), ("tools",), told).items():
         place = ("tools", name)
         tool = _tool(str(name), body, place, at, told)
@@ -83,10 +87,30 @@ def register_inventory(
     return _subagents(data.get("subagents"), told)
 
 
-def register_stored(inventory: Mapping[str, Any]) -> None:
-    """What `RunConfig.inventory` holds, in a process that has not read the YAML. Raises as above,
-    for instance where a file is gone since."""
-    register_inventory(inventory, Path(str(inventory.get("folder") or "")))
+def used_by(design: Design, inventory: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of `RunConfig.inventory` that the design uses: what has to travel with it."""
+    names = {part.name for _, agent in design.agents() for _, part in agent.parts()}
+
+    def uses(section: str, name: str) -> bool:
+        if section == "mcp":  # its tools are called server_tool
+            return any(part.startswith(f"{name}_") for part in names)
+        return name in names
+
+    found: dict[str, Any] = {}
+    for section in SECTIONS:
+        bodies = {n: b for n, b in (inventory.get(section) or {}).items() if uses(section, n)}
+        if bodies:
+            found[section] = bodies
+    return {**found, "folder": inventory.get("folder", "")} if found else {}
+
+
+def yaml_with(design: Design, inventory: Mapping[str, Any]) -> str:
+    """The design as YAML, with what it uses of the inventory: a file that runs by itself."""
+    import yaml
+
+    used = used_by(design, inventory)
+    head = yaml.safe_dump(used, sort_keys=False, width=100) if used else ""
+    return head + design.to_yaml()
 
 
 def _plain_fail(path: Path_, why: str) -> NoReturn:

@@ -59,9 +59,9 @@ class RunDesign:
         if any(agent.model.name not in components for _, agent in self.design.agents()):
             register_models()  # those of models.yaml, in a process that only opened the run
         if self.run.config["inventory"]:
-            from paragent.inventory import register_stored
+            from paragent.inventory import register_inventory
 
-            register_stored(self.run.config["inventory"])
+            register_inventory(self.run.config["inventory"])
         context = self.run.context()
         return run_loop(ask_design(self.design, question, context, trace=trace)).text
 
@@ -76,6 +76,7 @@ class Run:
             self.meta: Mapping[str, Any] = store.meta("meta", {})
             self.stopped_by: str = store.meta("stopped_by", "interrupted")
             self.notes: Sequence[str] = store.meta("notes", [])
+            self.pruning: Mapping[str, Any] | None = store.meta("pruning")
             spent = store.meta("spent")
             self.spent = Spent(**spent) if spent else Spent(0.0, 0, 0, 0.0)
             self.evaluations: Sequence[Evaluation] = store.evaluations()

@@ -14,12 +14,14 @@ import pytest
 
 from paragent.commands.spec import read_spec
 from paragent.component import Tool, run_tool
-from paragent.design import Part
+from paragent.design import Agent, Design, Part
+from paragent.design_file import load_design
 from paragent.errors import ConfigError, UsageError
-from paragent.inventory import register_inventory, register_stored
+from paragent.inventory import register_inventory, used_by, yaml_with
 from paragent.mcp_tools import ServerSpec, _started, mcp_tools
 from paragent.parts import subagent_of
 from paragent.registry import component_of, components
+from paragent.space import DesignSpace
 
 needs_mcp = pytest.mark.skipif(find_spec("mcp") is None, reason="the extra paragent[mcp] is absent")
 
@@ -131,9 +133,30 @@ def test_a_specification_carries_its_inventory(folder: Path) -> None:
     kept = json.loads(json.dumps(settings["inventory"]))
     components.unregister("buyer")
     components.unregister("twice")
-    register_stored(kept)
+    register_inventory(kept)
     assert use("twice", "2") == "4"
     assert subagent_of(Part("buyer")).agent == ready.agent
+
+
+def test_a_design_travels_with_what_it_uses(folder: Path, tmp_path: Path) -> None:
+    """The YAML of a design holds the definitions it needs, no others, and runs from anywhere."""
+    (folder / "s.yaml").write_text(SPEC)
+    inventory = read_spec(folder / "s.yaml")["inventory"]
+    space = DesignSpace(("pocket-s",))
+    plain = Design(Agent(Part("pocket-s"), Part("direct")))
+    assert used_by(plain, inventory) == {}
+    assert yaml_with(plain, inventory) == plain.to_yaml()
+    design = space.normalise(Design(Agent(Part("pocket-s"), subagent=Part("buyer"))))
+    assert set(used_by(design, inventory)) == {"tools", "subagents", "folder"}
+    assert "critic" not in used_by(design, inventory)["subagents"]
+    text = yaml_with(design, inventory)
+    components.unregister("buyer")
+    components.unregister("twice")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "d.yaml").write_text(text)
+    assert load_design(elsewhere / "d.yaml") == design
+    assert use("twice", "2") == "4"
 
 
 @pytest.mark.parametrize("section", ["all", "solver, critic", ["solver", "critic"]])
