@@ -15,12 +15,13 @@ import gzip
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from paragent.benchmark import Benchmark, Closes, Task
 from paragent.commands.runs import add_json_argument, print_json, print_table
+from paragent.environment import Interactive, replay
 from paragent.errors import UsageError
 from paragent.evaluate import score_of
 from paragent.registry import benchmarks
@@ -48,6 +49,14 @@ class Check:
     needs: str
     run: Callable[[Path | None], Awaitable[Agreement]]
 
+
+PLANBENCH_PARTS = (
+    "blocksworld",
+    "blocksworld_3",
+    "mystery_blocksworld",
+    "mystery_blocksworld_3",
+    "logistics",
+)
 
 #: (id, what the score should be at least and at most, grading)
 Case = tuple[str, float, Callable[[], Awaitable[float]]]
@@ -158,6 +167,36 @@ def references(name: str, **options: Any) -> Check:
     return Check(name, "right answers score 1", f"benchmarks/{name}", run)
 
 
+def plans(part: str) -> Check:
+    """The gold plans of a part of PlanBench score 1."""
+    known = f"gold plans of {part} score 1"
+    inner = references("planbench", part=part)
+
+    async def run(folder: Path | None) -> Agreement:
+        return replace(await inner.run(folder), known=known)
+
+    return Check("planbench", known, "benchmarks/planbench", run)
+
+
+def oracles(name: str, needs: str) -> Check:
+    """What is known to solve an environment's task, acted out in it, reaches the full score."""
+    known = "oracles reach the full score"
+
+    async def run(folder: Path | None) -> Agreement:
+        options = {"data": folder} if needs else {}
+        benchmark = benchmarks[name].load(**options)
+        assert isinstance(benchmark, Interactive)
+        world = benchmark
+
+        def case(task: Task) -> Case:
+            return task.id, 1.0, lambda: replay(world, task)
+
+        tasks = [t for t in _all(benchmark) if world.oracle(t) is not None]
+        return await agreement(name, known, map(case, tasks))
+
+    return Check(name, known, needs, run)
+
+
 def spoiled(name: str, spoil: Callable[[Task], str]) -> Check:
     """The right answer, spoiled, scores 0."""
 
@@ -266,6 +305,19 @@ CHECKS: Sequence[Check] = (
     references("mbpp"),
     spoiled("mbpp", _empty_program),
     references("cruxeval"),
+    *(plans(part) for part in PLANBENCH_PARTS),
+    references("bfcl"),
+    *(
+        oracles(name, needs)
+        for name, needs in (
+            ("blocks_world", ""),
+            ("agentsnet", ""),
+            ("govsim", ""),
+            ("bfcl_multi_turn", "benchmarks/bfcl"),
+            ("tau_airline", "benchmarks/tau_airline"),
+            ("tau_retail", "benchmarks/tau_retail"),
+        )
+    ),
     references("defog_sql"),
     spoiled("defog_sql", lambda task: "SELECT 'nothing' AS x, 'of it' AS y WHERE 1 = 1"),
 )
