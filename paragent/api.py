@@ -24,6 +24,7 @@ from paragent.executor import LocalExecutor
 from paragent.inventory import register_inventory, yaml_with
 from paragent.outcome import PASSING_KINDS, Evaluation
 from paragent.parts import templates
+from paragent.pruner import Pruner
 from paragent.registry import (
     SearcherPlugin,
     benchmark_of,
@@ -328,6 +329,9 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
         store=store,
         ledger=ledger,
         watch=watcher,
+        pruner=Pruner(prepared.space.features, seed=config.seed, cost=config.cost)
+        if config.prune
+        else None,
     )
     baseline = prepared.baseline()
     store.add_design(baseline)
@@ -339,6 +343,8 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
         stopped = await engine.search()
         ledger.free()
         store.set_meta("stopped_by", stopped)
+        if engine.pruner:
+            store.set_meta("pruning", engine.pruner.record())
         watcher.say("settling", stopped)
         cut = await engine.settle(store.evaluations(), [baseline])
         store.set_meta("notes", [*prepared.notes, *_warnings(store, config, stopped, cut)])

@@ -25,7 +25,8 @@ class RunConfig:
     the untouched test split. `evals` counts designs measured by the search. `final_share` is the
     part of the caps in dollars, tokens, calls and minutes that the search must leave for the
     finalists. `cost` is the unit of the second objective. `prompts` are texts that stand for
-    templates of components: `{component: {template: text}}`.
+    templates of components: `{component: {template: text}}`. With `prune` a value model skips
+    proposals that have no chance to extend the front, once its forecasts have proved good.
 
     `subagents` are ready sub-agents that may stand where an agent stands ("all": every one that can
     run), `max_tools` the most tools of an agent that is composed. `inventory` holds the user's own
@@ -58,6 +59,7 @@ class RunConfig:
     max_members: int = 3
     max_calls_per_task: int = 20
     failure_limit: float = 0.2
+    prune: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     subagents: tuple[str, ...] = ()
@@ -97,6 +99,8 @@ class RunConfig:
             _names(name, getattr(self, name))
         if not isinstance(self.inventory, Mapping):
             raise UsageError(f"inventory is {self.inventory!r}; wanted a mapping")
+        if not isinstance(self.prune, bool):
+            raise UsageError(f"prune is {self.prune!r}; wanted true or false")
         if not isinstance(self.options, Mapping):
             raise UsageError(f"options is {self.options!r}; wanted names with values")
         wrong = misshapen(self.prompts)

@@ -2,6 +2,7 @@
 
     until a cap is reached:
         proposal = searcher.ask(1)                       # up to `parallel` are in flight
+        the pruner skips it where it cannot extend the front; a few of those are run anyway
         outcomes = executor runs it on dev tasks
         store, then tell the searcher in the order of proposal
     finalists: more dev tasks decide the front; the untouched test split reports it
@@ -24,6 +25,7 @@ from paragent.errors import CapReached
 from paragent.executor import Executor, Job
 from paragent.outcome import Evaluation, Outcome, Purpose, Split
 from paragent.pareto import front as pareto_front
+from paragent.pruner import Pruner
 from paragent.runtime.ledger import Ledger
 from paragent.searcher import Proposal, Searcher
 from paragent.stats import paired_difference
@@ -44,6 +46,7 @@ class Engine:
     store: Store
     ledger: Ledger
     watch: Callable[[str, Evaluation | None], None]
+    pruner: Pruner | None = None
 
     async def search(self) -> str:
         """Search until a cap is reached or nothing is left to propose; returns what ended it."""
@@ -56,12 +59,12 @@ class Engine:
                     if self.ledger.evaluations == self.config.evals:
                         stop = "evaluations"
                         break
-                    proposals = self.searcher.ask(1)
-                    if not proposals:
+                    chosen = self._next()
+                    if chosen is None:
                         stop = "" if window else "space"
                         break
                     self.ledger.count_evaluation()
-                    proposal = proposals[0]
+                    proposal = chosen
                     wish = proposal.tasks or self.config.tasks
                     ids = wish if isinstance(wish, tuple) else tuple(t.id for t in tasks[:wish])
                     self.store.add_design(proposal.design)
@@ -83,11 +86,24 @@ class Engine:
                 )
                 self.store.add_evaluation(told)
                 self.searcher.tell(told)
+                if self.pruner:
+                    self.pruner.tell(told)
                 self.watch("told", told)
         finally:
             for _, _, job in window:
                 job.cancel()
             await asyncio.gather(*(job for _, _, job in window), return_exceptions=True)
+
+    def _next(self) -> Proposal | None:
+        """What to run next; what the value model prunes is told at once, as not run. None where
+        nothing is left to propose."""
+        while proposals := self.searcher.ask(1):
+            kept = self.pruner.consider(proposals[0]) if self.pruner else proposals[0]
+            if kept is not None:
+                return kept
+            design, purpose = proposals[0].design, proposals[0].purpose
+            self.searcher.tell(Evaluation(design, "dev", purpose, {}))
+        return self.pruner.last_hope() if self.pruner else None
 
     async def measure(
         self, design: Design, split: Split, task_ids: Sequence[str], purpose: Purpose

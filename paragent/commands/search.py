@@ -50,6 +50,7 @@ _HELP = {
 
 #: Options of single searchers that have a flag; all others: `options:` in the specification.
 _OPTIONS: Mapping[str, tuple[type, str]] = {
+    "selection": (str, "mcts: which designs to grow from, mixed or uct"),
     "composer": (str, "knapsack: online, offline, retrieval or identity"),
     "price_budget": (float, "knapsack: worst-case dollars per 1,000 tasks of a team's parts"),
 }
@@ -74,6 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name.replace('_', '-')}", type=kind, metavar=_METAVAR.get(kind, "NAME"), help=text
         )
     parser.add_argument("--out", metavar="DIR", help="the run's folder; default: ./runs/<name>")
+    parser.add_argument(
+        "--no-prune", action="store_true", help="run every proposal, however hopeless it looks"
+    )
     parser.add_argument("--no-report", action="store_true", help="write no HTML report at the end")
     parser.add_argument(
         "--dry-run",
@@ -98,6 +102,8 @@ def main(args: argparse.Namespace) -> int:
     given = {name: value for name in _OPTIONS if (value := getattr(args, name)) is not None}
     if given:
         settings["options"] = {**settings.get("options", {}), **given}
+    if args.no_prune:
+        settings["prune"] = False
     if args.dry_run:
         return _dry_run(settings, as_json=args.json)
 
