@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from paragent.design import Design, Param
 from paragent.errors import ConfigError, UsageError, nearest
-from paragent.factor_space import FactorSpace
+from paragent.factor_space import FactorSpace, row_levels
 from paragent.yaml_file import Document, parse
 
 Floats = NDArray[np.float64]
@@ -101,8 +101,8 @@ class DesignTable:
         return FactorSpace(self.factors, rows=self.rows)
 
     @cached_property
-    def _index(self) -> dict[str, int]:
-        return {self.design(i).hash: i for i in range(len(self))}
+    def _index(self) -> dict[tuple[Param | None, ...], int]:
+        return {row: i for i, row in enumerate(self.rows)}
 
     def design(self, index: int) -> Design:
         """The design of a row."""
@@ -110,7 +110,8 @@ class DesignTable:
 
     def index(self, design: Design) -> int:
         """The row of a design. Raises KeyError for one that is not in the table."""
-        return self._index[design.hash]
+        levels = row_levels(design) or {}
+        return self._index[tuple(levels.get(name) for name in self.factors)]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import numpy as np
 from paragent.config import RunConfig
 from paragent.engine import Engine
 from paragent.errors import UnknownName, UsageError, nearest
+from paragent.lab.best_arm import ARM_RULES
 from paragent.memory_store import MemoryStore
 from paragent.outcome import Evaluation
 from paragent.pareto import front, hypervolume, log_costs
@@ -132,6 +133,10 @@ class Watch:
 def parse_searcher(text: str) -> tuple[str, dict[str, Any]]:
     """`tpe` or `tpe:startup=5+repeats=true` as name and options. Raises UsageError, UnknownName."""
     name, _, rest = text.partition(":")
+    if name in ARM_RULES and not rest:
+        return name, {}
+    if name not in searchers:
+        raise UnknownName("searcher", name, [*searchers.names(), *ARM_RULES])
     plugin = searchers[name]
     options: dict[str, Any] = {}
     for pair in rest.split("+") if rest else ():
@@ -179,9 +184,13 @@ def run_trial(table: DesignTable, searcher: str, seed: int, protocol: Protocol) 
     )
     available = len(replay.tasks("dev"))
     per_eval = available if protocol.noise == "none" else min(protocol.per_eval, available)
-    made: Searcher = searchers[name].make(table.space, seed=seed, cost="usd", **options)
-    if protocol.raced and protocol.noise != "none":
-        made = Raced(made, most=per_eval)
+    made: Searcher
+    if name in ARM_RULES:
+        made = ARM_RULES[name](table.space, per_eval, seed)
+    else:
+        made = searchers[name].make(table.space, seed=seed, cost="usd", **options)
+        if protocol.raced and protocol.noise != "none":
+            made = Raced(made, most=per_eval)
     timed = Timed(made)
     watch = Watch(replay)
     config = RunConfig(

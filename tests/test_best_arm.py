@@ -1,0 +1,94 @@
+"""Arms of a small table: published elimination by hand, and top-two sampling."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from paragent.design import Design
+from paragent.errors import UsageError
+from paragent.factor_space import FactorSpace
+from paragent.lab.best_arm import ARM_RULES, Arm, ArmElimination, BestArm, survivors
+from paragent.lab.trial import Protocol, run_trial
+from paragent.outcome import Evaluation, Measured, Usage
+from paragent.searcher import Searcher
+from tests.test_lab_compare import table
+
+SPACE = FactorSpace({"which": ["a", "b", "c"]})
+
+
+def arm(level: str, mean: float, n: int) -> Arm:
+    """With the variance of a 0/1 score of that mean."""
+    return Arm(SPACE.design((level,)), n, mean, mean * (1 - mean))
+
+
+def test_elimination_by_hand() -> None:
+    """N = 100: .9 +- .03, .85 +- .036, .7 +- .046. The second reaches .886 > .87, the third not."""
+    arms = [arm("a", 0.9, 100), arm("b", 0.85, 100), arm("c", 0.7, 100)]
+    assert survivors(arms, 1.0) == [arms[0].design.hash, arms[1].design.hash]
+    assert survivors(arms, 0.5) == [arms[0].design.hash]
+    assert len(survivors(arms, 10.0)) == 3
+
+
+def test_what_is_known_in_full_has_no_error() -> None:
+    """Half of 200 tasks known leaves sqrt(.25/100 * .5); all of them leave no error."""
+    assert arm("a", 0.5, 100).error(200) == pytest.approx(math.sqrt(0.25 / 100 * 0.5))
+    assert arm("a", 0.5, 200).error(200) == 0.0
+    assert math.isinf(Arm(SPACE.design(("a",))).error(200))
+
+
+def drive(
+    searcher: Searcher, means: dict[Design, float], rounds: int = 200
+) -> dict[str, list[int]]:
+    """Tell exact means; the tasks asked of each design."""
+    asked: dict[str, list[int]] = {}
+    for _ in range(rounds):
+        proposals = searcher.ask(1)
+        if not proposals:
+            break
+        design, tasks = proposals[0].design, proposals[0].tasks
+        assert isinstance(tasks, int)
+        asked.setdefault(design.hash, []).append(tasks)
+        right = round(means[design] * tasks)
+        outcomes = {f"t{i}": Measured(float(i < right), Usage(1, 0, 0, 0.1)) for i in range(tasks)}
+        searcher.tell(Evaluation(design, "dev", "search-eval", outcomes))
+    return asked
+
+
+def test_elimination_doubles_until_one_is_left() -> None:
+    """A tenth of 100 tasks, then 20, …; the bad arm is left behind early."""
+    a, b, c = (SPACE.design((x,)) for x in "abc")
+    asked = drive(ArmElimination(SPACE, 100, 0), {a: 0.9, b: 0.8, c: 0.1})
+    assert asked[a.hash][:2] == [10, 20] and asked[c.hash] == [10]
+
+
+def test_top_two_sampling_spends_on_the_best() -> None:
+    """In twelve rounds every arm gets a block, the clear loser hardly more; with no end of rounds
+    it ends where nothing is in doubt."""
+    a, b, c = (SPACE.design((x,)) for x in "abc")
+    means = {a: 0.9, b: 0.85, c: 0.1}
+    asked = drive(BestArm(SPACE, 100, 0), means, 12)
+    assert len(asked[c.hash]) <= 2 and len(asked[a.hash]) + len(asked[b.hash]) >= 10
+    asked = drive(BestArm(SPACE, 100, 0), means)
+    assert sum(map(len, asked.values())) < 200
+    assert all(steps == sorted(set(steps)) for steps in asked.values())
+
+
+def test_both_find_the_best_for_less_than_everything() -> None:
+    """Twelve arms, one clearly best: found in nearly all of 20 seeds at 40 % of the full cost."""
+    scores = [0.3 + 0.03 * i for i in range(11)] + [0.9]
+    t = table(scores, [0.01] * 12)
+    protocol = Protocol("finite", evals=None, usd=0.4 * 12, per_eval=100)
+    for name in ARM_RULES:
+        trials = [run_trial(t, name, seed, protocol) for seed in range(20)]
+        assert np.mean([trial["found_best"] for trial in trials]) >= 0.9, name
+        assert all(trial["cost"] <= 0.4 * 12 for trial in trials)
+
+
+def test_a_large_table_is_refused() -> None:
+    """A million designs are no arms."""
+    space = FactorSpace({k: list(range(100)) for k in "abc"})
+    with pytest.raises(UsageError, match="too many to be arms"):
+        BestArm(space, 10, 0)
