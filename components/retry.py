@@ -5,8 +5,9 @@ Brown et al. 2024, Large Language Monkeys, section 2; the gate is FrugalGPT's th
 Attempt k of n is drawn at temperature `top` * (k - 1) / (n - 1): the first is greedy. It ends at
 the first answer with confidence of at least `threshold`; a member without confidence ends once two
 attempts agree. Otherwise the most confident attempt stands (plurality where none has confidence).
-Model calls: at most `attempts` times the member's own. Requires "instruct" of the member's model:
-the pocket models' samples err alike, so that asking one of them again was measured not to help.
+Model calls: at most `attempts` times the member's own. The samples of a pocket model err alike, so
+that asking one again was measured not to help (docs/components.md): it is not offered to them
+unasked.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ RETRY = Component(
     build=build,
     params={"attempts": (3, 5), "threshold": (0.9, 0.97), "top": (0.8, 1.2)},
     calls=lambda params, inner: int(params["attempts"]) * sum(inner),
-    requires=("instruct",),
+    suits=("instruct",),
     members=(1, 1),
     paper="Brown et al. 2024, Large Language Monkeys, section 2; FrugalGPT, section 3",
 )

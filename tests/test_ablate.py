@@ -108,7 +108,7 @@ def test_every_component_has_a_row() -> None:
     assert {c.component.name for c in found} == names
     why = {u.component.name: u.why for u in found if isinstance(u, Unmeasured)}
     assert why["debate"] == "requires instruct, which neither these models nor the tasks give"
-    assert "retry" not in why, "it can run, and is measured though no search would draw it here"
+    assert "retry" not in why, "it runs, and is measured though no search is offered it here"
     assert why["few_shot"] == "requires examples, which neither these models nor the tasks give"
 
 

@@ -24,9 +24,6 @@ from paragent.space import DesignSpace, Limits
 DIRECT, STEPS = Part("direct"), Part("chain_of_thought")
 #: Topologies whose members are asked from cheap to dear.
 LADDERS = ("cascade", "rule_router")
-#: Topologies that a search leaves out for pocket models, by what they require, but that can run on
-#: them: measured all the same, so that leaving them out is no mere opinion.
-ANYWAY = ("retry",)
 #: The family of tasks a component was made for, where a benchmark has it.
 FAMILY = {"decompose": "arithmetic"}
 KINDS = ("reasoning", "planning", "memory", "tool", "guard", "topology", "subagent")
@@ -105,8 +102,9 @@ class Plan:
         self.best_cheap = max(self.cheap, key=lambda m: alone[m].score or 0.0)
         self.dear = by_price[-1]
         self.owner = owned({m: alone[m] for m in self.cheap}, tasks, self.skills)
-        self.space = DesignSpace(
+        self.space = DesignSpace(  # with what a search would not offer these models unasked
             self.models,
+            include=[c.name for c in components if c.kind not in ("model", "subagent")],
             limits=Limits(max_depth=3, max_members=8, max_tools=3, max_calls_per_task=10_000),
             available=context.tags,
             skills=self.skills,
@@ -137,7 +135,7 @@ class Plan:
         made = list(
             self._teams(component) if component.kind == "topology" else self._parts(component)
         )
-        legal = [c for c in made if component.name in ANYWAY or not self._why_not(c.design)]
+        legal = [c for c in made if not self._why_not(c.design)]
         if legal:
             return list(legal)
         if component.kind == "subagent":
