@@ -16,7 +16,7 @@ from paragent.component import Component, Kind
 from paragent.design import OWN_MODEL, Agent, Design, Part
 from paragent.errors import ConfigError, InvalidDesign, UnknownName, nearest
 from paragent.inventory import KEYS, register_inventory
-from paragent.parts import slots_of
+from paragent.parts import expand, slots_of
 from paragent.registry import component_of
 from paragent.yaml_file import Document, Step, parse
 
@@ -63,6 +63,7 @@ def mistakes(design: Design) -> Iterator[tuple[str, str]]:
             for kind, where, part in slots_of(node, at):
                 if part.name != OWN_MODEL:  # a sub-agent brings it
                     yield from _part(kind, where, part)
+            yield from _beyond(node, at)
             continue
         yield from _part("topology", f"{at}.topology", node.topology)
         try:
@@ -88,6 +89,24 @@ def yaml_path(design: Design, path: str) -> str:
             done = f"{done}.{step}" if done else step
         found += ".agent" if isinstance(nodes[done], Agent) else ".team"
     return found[1:]
+
+
+def _beyond(agent: Agent, at: str) -> Iterator[tuple[str, str]]:
+    """What the agent's model cannot do, whatever the benchmark is."""
+    try:
+        agent = expand(agent, at)
+        model = component_of("model", agent.model.name)
+        found = [(w, p, component_of(kind, p.name)) for kind, w, p in slots_of(agent, at)]
+    except UnknownName:
+        return  # told with its place already
+    except InvalidDesign as error:
+        yield error.path, error.why
+        return
+    for where, part, component in found:
+        missing = sorted({"tools", "instruct"} & set(component.requires) - set(model.provides))
+        if missing:
+            why = f"{part.name} requires {', '.join(missing)}"
+            yield where, f"{why}, which model {model.name} does not give"
 
 
 def _part(kind: Kind, where: str, part: Part) -> Iterator[tuple[str, str]]:

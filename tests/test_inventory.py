@@ -21,6 +21,7 @@ from paragent.inventory import register_inventory, used_by, yaml_with
 from paragent.mcp_tools import ServerSpec, _started, mcp_tools
 from paragent.parts import subagent_of
 from paragent.registry import component_of, components
+from paragent.runtime.models_file import register_models
 from paragent.space import DesignSpace
 
 needs_mcp = pytest.mark.skipif(find_spec("mcp") is None, reason="the extra paragent[mcp] is absent")
@@ -142,11 +143,12 @@ def test_a_design_travels_with_what_it_uses(folder: Path, tmp_path: Path) -> Non
     """The YAML of a design holds the definitions it needs, no others, and runs from anywhere."""
     (folder / "s.yaml").write_text(SPEC)
     inventory = read_spec(folder / "s.yaml")["inventory"]
-    space = DesignSpace(("pocket-s",))
-    plain = Design(Agent(Part("pocket-s"), Part("direct")))
+    register_models()  # the shipped table: one that calls tools
+    space = DesignSpace(("gpt-4o-mini",))
+    plain = Design(Agent(Part("gpt-4o-mini"), Part("direct")))
     assert used_by(plain, inventory) == {}
     assert yaml_with(plain, inventory) == plain.to_yaml()
-    design = space.normalise(Design(Agent(Part("pocket-s"), subagent=Part("buyer"))))
+    design = space.normalise(Design(Agent(Part("gpt-4o-mini"), subagent=Part("buyer"))))
     assert set(used_by(design, inventory)) == {"tools", "subagents", "folder"}
     assert "critic" not in used_by(design, inventory)["subagents"]
     text = yaml_with(design, inventory)
@@ -157,6 +159,15 @@ def test_a_design_travels_with_what_it_uses(folder: Path, tmp_path: Path) -> Non
     (elsewhere / "d.yaml").write_text(text)
     assert load_design(elsewhere / "d.yaml") == design
     assert use("twice", "2") == "4"
+
+
+def test_a_file_whose_model_cannot_hold_the_tools_is_refused(folder: Path) -> None:
+    """A pocket model calls no tools, whoever brings them."""
+    (folder / "s.yaml").write_text(SPEC)
+    read_spec(folder / "s.yaml")
+    (folder / "d.yaml").write_text("agent: {model: pocket-s, subagent: buyer}\n")
+    with pytest.raises(ConfigError, match="twice requires tools, which model pocket-s does not"):
+        load_design(folder / "d.yaml")
 
 
 @pytest.mark.parametrize("section", ["all", "solver, critic", ["solver", "critic"]])
