@@ -41,6 +41,7 @@ from paragent.report_figures import (
     spend_figure,
     volume_figure,
 )
+from paragent.report_value import value_figures, value_section
 from paragent.run_view import Point, RunView, Spent, against, picks
 from paragent.show import UNKNOWN, Row, money, p_text, printable, rows, seconds
 from paragent.stats import Paired, holm
@@ -122,8 +123,13 @@ def _context(run: RunView) -> dict[str, Any]:
         figures["effects"] = effects_figure(effect_rows)
     if spend:
         figures["spend"] = spend_figure([(s["purpose"], s["bar"]) for s in spend], spend[0]["unit"])
+    pruning = getattr(run, "pruning", None)  # other tools' runs have no value model
+    value = value_section(pruning, config.cost)
+    if value and pruning:
+        figures.update(value_figures(pruning))
     return {
         "run": run,
+        "value": value,
         "config": redacted(dict(run.config)),
         "meta": redacted(dict(run.meta)),
         "command": redacted_text(_command(str(run.meta.get("command", "")))),
