@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import csv
 import gzip
+import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from paragent.benchmark import Benchmark, Closes, Task
-from paragent.commands.runs import add_json_argument, print_json, print_table
 from paragent.environment import Interactive, replay
 from paragent.errors import UsageError
 from paragent.evaluate import score_of
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the data are."""
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="holds benchmarks/, recorded/")
     parser.add_argument("--only", metavar="A,B", help="these graders only")
-    add_json_argument(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -83,14 +83,14 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"no grader is called {sorted(unknown)[0]!r}; there are: {known}")
     found, missing = asyncio.run(measure(base, only))
     if args.json:
-        print_json({"agreement": [asdict(a) for a in found], "missing": missing})
+        data = {"agreement": [asdict(a) for a in found], "missing": missing}
+        print(json.dumps(data, indent=2, ensure_ascii=False))
         return 0 if found else 1
-    rows = [
-        [a.grader, a.known, f"{a.agree:,} of {a.n:,}", f"{a.agree / max(a.n, 1):.2%}",
-         f"{a.ms_per_answer:.3g} ms", ", ".join(a.wrong)]
-        for a in found
-    ]  # fmt: skip
-    print_table(["grader", "known", "agree", "share", "per answer", "not"], rows)
+    for a in found:
+        share = f"{a.agree:,} of {a.n:,} ({a.agree / max(a.n, 1):.2%})"
+        print(f"{a.grader:<11} {a.known:<34} {share:<26} {a.ms_per_answer:8.3g} ms per answer")
+        if a.wrong:
+            print(f"{'':<11} not: {', '.join(a.wrong)}")
     for line in missing:
         print(f"not measured: {line}")
     return 0 if found else 1
