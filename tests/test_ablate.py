@@ -174,7 +174,8 @@ def test_a_measured_table_on_scripted_models(scripted: Make) -> None:
     assert "debate\tnot measurable with these models\trequires instruct" in text
     page = ablation_page.page(data)
     assert "| `chain_of_thought` |" in page and "## Not measurable with these models" in page
-    assert "No gain in score or cost is shown here for `vote`." in page
+    assert "over the hardest control is shown for `vote` (" in page
+    assert ablation_page.idle(data["rows"]) == ["vote"]
 
 
 def test_wrong_requests_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,6 +190,40 @@ def test_wrong_requests_are_one_line(capsys: pytest.CaptureFixture[str]) -> None
         assert main(["lab", "ablate", *words]) == 2
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
+
+
+def test_the_page_in_docs_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """The measured part of docs/components.md is the shipped measurement, word for word, and the
+    list before it names every component. To renew it, without measuring:
+    `paragent lab ablate --stored --markdown > docs/components.md`."""
+    assert main(["lab", "ablate", "--stored", "--markdown"]) == 0
+    page = (Path(__file__).parent.parent / "docs" / "components.md").read_text(encoding="utf-8")
+    mark = "## What each does"
+    assert capsys.readouterr().out.partition(mark)[2] == page.partition(mark)[2]
+    listed = page.partition(mark)[0]
+    assert [
+        c.name for c in components if c.kind != "model" and f"| `{c.name}` |" not in listed
+    ] == []
+
+
+def test_the_shipped_measurement_shows_what_must_help() -> None:
+    """Chain of thought, calculator, notes, decomposition on its family, the confidence cascade and
+    the vote of mixed models each have a significant gain in score or cost; self-consistency of one
+    small model has none over one chain of thought."""
+    data = effects.stored()
+    assert data["settings"]["tasks"] >= 200
+    rows = data["rows"]
+
+    def gains(name: str, family: str = "") -> bool:
+        mine = [r for r in rows if r["component"] == name and r["family"] == family]
+        return any(ablation_page.helps(r) for r in mine)
+
+    for name in ("chain_of_thought", "calculator", "lookup", "cascade", "vote"):
+        assert gains(name), name
+    assert gains("decompose", "arithmetic")
+    voted = [r for r in rows if r["component"] == "self_consistency"]
+    alone = [r for r in voted if r["against"] == "chain of thought"]
+    assert alone and not any(ablation_page.helps(r) for r in alone)
 
 
 def test_nothing_stored_is_said(

@@ -116,16 +116,28 @@ def _measured(data: Mapping[str, Any]) -> list[str]:
         if rows:
             rows = [[f"`{row[0]}`", *row[1:]] for row in rows]
             found += [f"### Effects of {kind}", "", _markdown(_HEAD, rows), ""]
-    idle = sorted(
-        {r["component"] for r in data["rows"]} - {r["component"] for r in data["rows"] if helps(r)}
-    )
-    if idle:
+    names = ", ".join(f"`{name}`" for name in idle(data["rows"]))
+    if names:
         found += [
-            "No gain in score or cost is shown here for "
-            + ", ".join(f"`{name}`" for name in idle)
-            + ". That holds for these models and tasks.",
+            "### What does not help here",
+            "",
+            f"No gain in score or cost over the hardest control is shown for {names} (for parts of "
+            "an agent that is the one that thinks step by step). That holds for these models and "
+            "tasks.",
             "",
         ]
+    return found
+
+
+def idle(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Components without a gain over their hardest control: where they have one, that which thinks
+    step by step, not the one that answers directly."""
+    found = []
+    for name in sorted({row["component"] for row in rows}):
+        mine = [row for row in rows if row["component"] == name]
+        hard = [row for row in mine if row["against"] != "direct"] or mine
+        if not any(helps(row) for row in hard):
+            found.append(name)
     return found
 
 
