@@ -232,14 +232,16 @@ def _replace(node: Node, path: Sequence[str], new: Node) -> Node:
 def _short(node: Node) -> str:
     if isinstance(node, Team):
         return str(node.topology)
+    if node.subagent is not None:  # its name stands for all that it brings
+        name = "/".join(filter(None, (node.role, str(node.subagent))))
+        return f"{name}:{node.model.name}"
     text = f"{node.model.name}·{node.reasoning}"
     if node.planning:
         text += f"·{node.planning}"
     extras = [str(p) for p in (node.memory, *node.tools, node.guard) if p is not None]
     if extras:
         text += "+" + "+".join(extras)
-    name = "/".join(filter(None, (node.role, str(node.subagent or ""))))
-    return f"{name}:{text}" if name else text
+    return f"{node.role}:{text}" if node.role else text
 
 
 def _label(node: Node) -> str:
