@@ -218,10 +218,9 @@ class DesignSpace:
 
     def _ready(self, names: Sequence[str]) -> tuple[Component, ...]:
         """The sub-agents of these names; "all": every one that some model here can play."""
+        found = [component_of("subagent", n, "subagents") for n in sorted({*names} - {"all"})]
         if "all" in names:
             found = [c for c in all_components if c.kind == "subagent"]
-        else:
-            found = [component_of("subagent", name, "subagents") for name in sorted(set(names))]
         whys = {c.name: [self._unplayable(c, m) for m in self.models] for c in found}
         wrong = [why[0][0] for why in whys.values() if all(why)]
         if wrong and "all" not in names:
