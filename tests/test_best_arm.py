@@ -10,7 +10,7 @@ import pytest
 from paragent.design import Design
 from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace
-from paragent.lab.best_arm import ARM_RULES, Arm, ArmElimination, BestArm, survivors
+from paragent.lab.best_arm import ARM_RULES, Arm, ArmElimination, BestArm, effects, survivors
 from paragent.lab.trial import Protocol, run_trial
 from paragent.outcome import Evaluation, Measured, Usage
 from paragent.searcher import Searcher
@@ -92,3 +92,24 @@ def test_a_large_table_is_refused() -> None:
     space = FactorSpace({k: list(range(100)) for k in "abc"})
     with pytest.raises(UsageError, match="too many to be arms"):
         BestArm(space, 10, 0)
+
+
+def test_effects_take_the_luck_of_the_tasks_out() -> None:
+    """Task 0 is easy for all: the arm that met it alone is no better for it."""
+    rng = np.random.default_rng(0)
+    easy = rng.random(400) < 0.5
+    scores = np.array([np.where(easy, 1.0, 0.0)] * 6)
+    scores[5] = np.where(easy, 1.0, np.nan)  # met the easy ones only
+    level, _ = effects(scores, rounds=50)
+    assert level[5] - level[0] < 0.25 * (1.0 - scores[0].mean()), "raw means differ by about .5"
+
+
+def test_effects_without_tasks_in_common_are_means() -> None:
+    """Independent scores: levels are about the raw means, the rest about p (1 - p)."""
+    rng = np.random.default_rng(1)
+    scores = (rng.random((8, 500)) < 0.7).astype(float)
+    level, rest = effects(scores)
+    assert np.abs(level - scores.mean(axis=1)).max() < 1e-9
+    assert rest == pytest.approx(0.21, abs=0.02)
+    scores[3] = np.nan
+    assert np.isnan(effects(scores)[0][3])

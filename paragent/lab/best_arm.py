@@ -17,11 +17,14 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from paragent.design import Design
 from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace
 from paragent.outcome import Evaluation
 from paragent.racing import BLOCK
+from paragent.recorded import Floats
 from paragent.searcher import Proposal, Searcher
 
 #: More arms than this are no table to run whole.
@@ -108,12 +111,19 @@ def survivors(arms: Sequence[Arm], c: float) -> list[str]:
 
 
 class BestArm:
-    """Top-two Thompson sampling; see the module. `tasks` is how many each arm can have."""
+    """Top-two Thompson sampling; see the module. `tasks` is how many each arm can have.
+
+    All arms run the same tasks, so a score is read as arm + task + rest: an arm that met the easy
+    tasks first gains nothing by it, and only the rest is noise.
+    """
 
     def __init__(self, space: FactorSpace, tasks: int, seed: int) -> None:
-        self._arms, self._tasks = arms_of(space), tasks
+        self._arms, self._tasks = list(arms_of(space).values()), tasks
+        self._place = {arm.design.hash: i for i, arm in enumerate(self._arms)}
+        self._column: dict[str, int] = {}
+        self._scores = np.full((len(self._arms), tasks), np.nan)
         self._rng = random.Random(seed)
-        self._fresh = list(self._arms.values())
+        self._fresh = list(self._arms)
         self._rng.shuffle(self._fresh)
 
     def ask(self, n: int) -> Sequence[Proposal]:
@@ -127,46 +137,80 @@ class BestArm:
             found.append(Proposal(arm.design, tasks, by="best_arm"))
         return found
 
-    def posterior(self, arm: Arm) -> tuple[float, float]:
-        """Mean and standard deviation of the arm's mean over all tasks, given all arms."""
-        known = [a for a in self._arms.values() if a.n]
-        centre = sum(a.mean for a in known) / len(known)
-        total = sum((a.mean - centre) ** 2 for a in known) / len(known)
-        spread = max(total - sum(a.error(self._tasks) ** 2 for a in known) / len(known), 1e-4)
-        error = arm.error(self._tasks)
-        if error == 0:
-            return arm.mean, 0.0
-        if math.isinf(error):
-            return centre, math.sqrt(spread)
-        weight = spread / (spread + error**2)
-        return centre + weight * (arm.mean - centre), math.sqrt(weight) * error
+    def beliefs(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of every arm's mean over all tasks, given all arms.
+
+        Normal posteriors under one normal prior, whose spread is what the arms differ by beyond
+        noise. An arm that has all its tasks is known.
+        """
+        known = ~np.isnan(self._scores)
+        count = known.sum(axis=1)
+        level, rest = effects(self._scores)
+        share = 1 - count / self._tasks
+        with np.errstate(divide="ignore"):
+            error = np.where(count > 0, rest / np.maximum(count, 1) * share, np.inf)
+        seen = count > 0
+        centre = float(level[seen].mean())
+        spread = max(float(level[seen].var() - error[seen].mean()), 1e-4)
+        weight = spread / (spread + error)
+        mean = centre + weight * (np.where(seen, level, centre) - centre)
+        return mean, np.sqrt(np.where(np.isinf(error), spread, weight * error))
+
+    def recommend(self) -> Design:
+        """The arm of the highest posterior mean."""
+        mean, _ = self.beliefs()
+        return self._arms[int(np.round(mean, 9).argmax())].design
 
     def _next(self) -> Arm | None:
-        arms = list(self._arms.values())
-        beliefs = [self.posterior(arm) for arm in arms]
-        if all(deviation == 0 for _, deviation in beliefs):
+        mean, deviation = self.beliefs()
+        if not (deviation > 0).any():
             return None
 
         def drawn() -> int:
-            values = [self._rng.gauss(*belief) for belief in beliefs]
-            return max(range(len(arms)), key=lambda i: (values[i], -i))
+            values = [m + d * self._rng.gauss(0, 1) for m, d in zip(mean, deviation, strict=True)]
+            return max(range(len(values)), key=lambda i: (values[i], -i))
 
-        leader = drawn()
-        challenger = leader
+        leader = challenger = drawn()
         for _ in range(100):
             challenger = drawn()
             if challenger != leader:
                 break
-        pair = [i for i in {leader, challenger} if beliefs[i][1] > 0]
-        if not pair:  # both are known exactly: whoever may still pass them
-            pair = [i for i, (_, deviation) in enumerate(beliefs) if deviation > 0]
-            best = max(mean for mean, deviation in beliefs if deviation == 0)
-            return arms[max(pair, key=lambda i: (beliefs[i][0] - best) / beliefs[i][1])]
-        return arms[max(sorted(pair), key=lambda i: beliefs[i][1] ** 2 / arms[i].cost)]
+        pair = [i for i in sorted({leader, challenger}) if deviation[i] > 0]
+        if not pair:  # both are known: whoever may still pass them
+            best = mean[deviation == 0].max()
+            chance = np.where(deviation > 0, (mean - best) / np.maximum(deviation, 1e-12), -np.inf)
+            return self._arms[int(chance.argmax())]
+        return self._arms[max(pair, key=lambda i: deviation[i] ** 2 / self._arms[i].cost)]
 
     def tell(self, evaluation: Evaluation) -> None:
         """An arm's outcomes so far."""
-        self._arms[evaluation.design.hash].learn(evaluation)
+        i = self._place[evaluation.design.hash]
+        self._arms[i].learn(evaluation)
+        for task, score in evaluation.scores.items():
+            self._scores[i, self._column.setdefault(task, len(self._column))] = score
+
+
+def effects(scores: Floats, rounds: int = 5) -> tuple[Floats, float]:
+    """Level of every arm on the average task, [arms], and the variance of what is left.
+
+    `scores` [arms, tasks] is NaN where not run. Score = arm + task + rest, by alternating means;
+    a task's effect is drawn towards 0 by two arms' worth, so that one arm alone proves nothing.
+    The level of an arm without a task is NaN; the variance counts two more tasks, one right.
+    """
+    known = ~np.isnan(scores)
+    filled = np.where(known, scores, 0.0)
+    count, runs = known.sum(axis=1), known.sum(axis=0)
+    task = np.zeros(scores.shape[1])
+    level = np.zeros(scores.shape[0])
+    for _ in range(rounds):
+        level = (filled - known * task).sum(axis=1) / np.maximum(count, 1)
+        task = (filled - known * level[:, None]).sum(axis=0) / (runs + 2)
+        task -= task[runs > 0].mean() if (runs > 0).any() else 0.0
+    level = (filled - known * task).sum(axis=1) / np.maximum(count, 1)
+    rest = known * (filled - level[:, None] - task)
+    free = max(1, int(known.sum()) - int((count > 0).sum()) - int((runs > 1).sum()))
+    variance = (float((rest**2).sum()) + 0.5) / (free + 2)
+    return np.where(count > 0, level, np.nan), variance
 
 
 #: Contenders that are no searchers of a run, by name.

@@ -35,6 +35,7 @@ FIGURES = (
     "regret",
     "held_out_regret",
     "found_best",
+    "within_half_point",
     "duplicates",
     "evaluations",
     "designs",

@@ -224,7 +224,8 @@ def _judge(table: DesignTable, replay: Replay, watch: Watch, searcher: Searcher)
             best = max(best, float(table.score[row]))
         shares.append(share)
         missed.append(100 * (truth.best - best))
-    chosen = recommended(watch.last)
+    own = getattr(searcher, "recommend", None) if watch.rows else None
+    chosen = table.index(own()) if own else recommended(watch.last)
     held = replay.held_out_scores()
     return {
         "rows": watch.rows,
@@ -238,6 +239,9 @@ def _judge(table: DesignTable, replay: Replay, watch: Watch, searcher: Searcher)
         * (truth.best - float(table.score.min() if chosen is None else table.score[chosen])),
         "held_out_regret": 100
         * float(held.max() - (held.min() if chosen is None else held[chosen])),
+        "within_half_point": float(
+            chosen is not None and 100 * (truth.best - float(table.score[chosen])) < 0.5
+        ),
         "found_best": float(chosen is not None and table.score[chosen] >= truth.best),
         "duplicates": watch.duplicates,
         "evaluations": len(watch.rows),
