@@ -51,10 +51,10 @@ def value_section(pruning: Mapping[str, Any] | None, cost: CostName) -> dict[str
 
 def value_figures(pruning: Mapping[str, Any]) -> dict[str, Figure]:
     """`forecast`: foretold against measured scores; `trust`: rank correlation over time."""
-    found = {}
+    found: dict[str, Figure] = {}
     forecasts = pruning["forecasts"]
     shared: dict[str, Any] = {"showlegend": False, "margin": {"t": 10}}
-    data = []
+    data: list[dict[str, Any]] = []
     for audit, colour, name in ((False, "var(--accent)", "run"), (True, "var(--team)", "audit")):
         part = [f for f in forecasts if f["audit"] is audit]
         data.append(

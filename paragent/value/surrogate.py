@@ -2,8 +2,9 @@
 
 Scores are judged by a Gaussian process and, over a table of few factors, by low-rank
 interactions; log costs by a Gaussian process and, over a table, by a sum of parts. Where two
-families can judge, their equal mixture does: on twenty observations no test tells which is right,
-and a mixture is never far from the better one. Fits are kept until enough is told to matter.
+families can judge, their mixture does. It starts with equal weights; then each family earns its
+weight by how well it foretold what was told next (Bayesian model averaging by prequential scores;
+Dawid 1984, section 5), with old scores slowly forgotten. Fits are kept until enough is told.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ FEW, FEW_FACTORS = 120, 4
 #: Kernel weights are chosen anew when this much more was told; fits beyond `EVERY` observations
 #: take in 1/`EVERY` of them at a time.
 GROWTH, EVERY = 1.15, 200
+
+#: A forecast's log density counts at least this much; share of the old scores that is kept.
+WORST, MEMORY = -6.0, 0.9
 
 Judge = GaussianProcess | LatentFactors | SumOfParts
 
@@ -48,17 +52,43 @@ class Surrogate:
         self._noise: list[float] = []
         self._fitted = 0
         self._tuned = 0
-        self._weights: dict[str, Matrix] = {}
-        self._judges: dict[str, list[Judge]] = {}
+        self._kernels: dict[str, Matrix] = {}
+        self._judges: dict[str, list[Judge]] = {"score": [], "cost": []}
+        self._merits: dict[str, dict[str, float]] = {"score": {}, "cost": {}}
         self._told: Belief | None = None
 
     def tell(self, row: Row, score: float, variance: float, log_cost: float) -> None:
         """One measured design: its mean score with the variance of its error (0 where unknown:
         then it is learned), and its log10 cost."""
+        self._credit("score", row, score, variance)
+        self._credit("cost", row, log_cost, 0.0)
         self.rows.append(row)
         self.scores.append(score)
         self._noise.append(variance)
         self.costs.append(log_cost)
+
+    def _credit(self, target: str, row: Row, value: float, variance: float) -> None:
+        """Score every judge's forecast of a value that it has not seen."""
+        judges = self._judges[target]
+        if len(judges) < 2:
+            return
+        merits = self._merits[target]
+        with one_thread():
+            for judge in judges:
+                mean, std = judge.predict([row])
+                spread = float(std[0] ** 2) + variance
+                density = -0.5 * (value - float(mean[0])) ** 2 / spread - 0.5 * np.log(spread)
+                scale = 0.5 * np.log(float(np.var(self.scores if target == "score" else self.costs))
+                                     + 1e-12)  # fmt: skip
+                merits[judge.name] = MEMORY * merits.get(judge.name, 0.0) + max(
+                    float(density + scale), WORST
+                )
+
+    def _weights(self, target: str) -> Vector:
+        """Weights of the judges, summing to 1; equal before anything was foretold."""
+        merits = np.array([self._merits[target].get(j.name, 0.0) for j in self._judges[target]])
+        weights = np.exp(merits - merits.max())
+        return np.asarray(weights / weights.sum())
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -84,8 +114,8 @@ class Surrogate:
 
     def _predict(self, rows: Sequence[Row]) -> Belief:
         return Belief(
-            mixture([j.predict(rows) for j in self._judges["score"]]),
-            mixture([j.predict(rows) for j in self._judges["cost"]]),
+            mixture([j.predict(rows) for j in self._judges["score"]], self._weights("score")),
+            mixture([j.predict(rows) for j in self._judges["cost"]], self._weights("cost")),
         )
 
     def _fit(self) -> None:
@@ -103,9 +133,9 @@ class Surrogate:
         ):
             process = GaussianProcess(seed=self._seed)
             process.fit(
-                self.rows, targets, noise, weights=None if tune else self._weights.get(name)
+                self.rows, targets, noise, weights=None if tune else self._kernels.get(name)
             )
-            self._weights[name] = process.weights
+            self._kernels[name] = process.weights
             self._judges[name].append(process)
         if n <= FEW and 2 <= factors <= FEW_FACTORS:
             latent = LatentFactors(seed=self._seed).fit(self.rows, self.scores, self._noise)
@@ -117,9 +147,12 @@ class Surrogate:
             self._tuned = n
 
 
-def mixture(beliefs: Sequence[tuple[Vector, Vector]]) -> tuple[Vector, Vector]:
-    """Mean and standard deviation of the equal mixture of beliefs."""
+def mixture(
+    beliefs: Sequence[tuple[Vector, Vector]], weights: Vector | None = None
+) -> tuple[Vector, Vector]:
+    """Mean and standard deviation of a mixture of beliefs, equal where no weights are given."""
+    w = np.full(len(beliefs), 1 / len(beliefs)) if weights is None else weights
     means = np.array([mean for mean, _ in beliefs])
-    mean = means.mean(axis=0)
-    variance = np.array([std**2 for _, std in beliefs]).mean(axis=0)
-    return mean, np.sqrt(variance + ((means - mean) ** 2).mean(axis=0))
+    mean = w @ means
+    variance = w @ np.array([std**2 for _, std in beliefs]) + w @ (means - mean) ** 2
+    return mean, np.sqrt(variance)
