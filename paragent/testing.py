@@ -416,7 +416,8 @@ class BenchmarkConformance:
         benchmark = self.load()
         if not isinstance(benchmark, Interactive):
             return
-        for task in benchmark.tasks("dev")[:25]:
+        few = 1 if self.plugin.needs else 25  # other software may take seconds to start
+        for task in benchmark.tasks("dev")[:few]:
             oracle = benchmark.oracle(task)
             if oracle is not None:
                 assert callable(oracle) or len(oracle) <= benchmark.steps
@@ -437,7 +438,7 @@ class BenchmarkConformance:
             assert 0.0 <= await world.score(Answer("")) <= 1.0
             await environment.aclose()
 
-        for task in benchmark.tasks("dev")[:3]:
+        for task in benchmark.tasks("dev")[: 1 if self.plugin.needs else 3]:
             asyncio.run(check(task))
 
     def test_the_context_holds_nothing_of_the_tasks(self) -> None:
