@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections.abc import Awaitable, Callable
 
@@ -12,11 +13,13 @@ from paragent.benchmarks.humaneval import Problem
 from paragent.evaluate import score_of
 from paragent.grading.code import CodeGrader, code_in
 from paragent.grading.sql import query_in, sql_score
-from paragent.lab.graders import CHECKS, measure
-from paragent.registry import benchmarks
+from paragent.lab.graders import CHECKS, judge_agreement, measure
+from paragent.registry import benchmarks, components
+from paragent.runtime.model import Request
 from paragent.runtime.sandbox import CodeLimits
 from tests.hostile import PROGRAMS, hostile
 from tests.real_data import real_data
+from tests.scripted import ScriptedModel, model_component
 
 caged = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
 QUICK = CodeLimits(wall_s=0.5, cpu_s=1, memory_mb=128, processes=4, disk_mb=4)
@@ -220,3 +223,26 @@ def test_some_hostile_programs() -> None:
         return list(await asyncio.gather(*code, *queries))
 
     assert all(0 <= score <= 1 for score in graded(work))
+
+
+def test_a_judges_agreement_with_labels_is_measured() -> None:
+    """A judge that compares with the reference agrees always, one that praises all half the time,
+    one without marks never."""
+
+    def fair(request: Request) -> str:
+        parts = re.findall(r"Reference answer:\n(.*)|<<<\n(.*)\n>>>", request.messages[-1].content)
+        words = {one or other for one, other in parts}
+        return "Mark: 10" if len(words) == 1 else "Mark: 0"
+
+    judges = {"fair": fair, "kind": lambda request: "Mark: 10", "silent": lambda request: "Hm."}
+    shares = {}
+    for name, script in judges.items():
+        components.register(model_component(ScriptedModel(script, name=name)))
+        try:
+            found = asyncio.run(judge_agreement(name, None, tasks=20))
+        finally:
+            components.unregister(name)
+        shares[name] = found.agree / found.n
+    assert shares["fair"] == 1.0
+    assert shares["kind"] == pytest.approx(0.5, abs=0.05)
+    assert shares["silent"] == 0.0

@@ -20,12 +20,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from paragent.ask import DirectCaller
 from paragent.benchmark import Benchmark, Closes, Task
 from paragent.environment import Interactive, replay
 from paragent.errors import UsageError
-from paragent.evaluate import score_of
-from paragent.registry import benchmarks
+from paragent.evaluate import ModelReferee, score_of
+from paragent.grading.judge import ModelJudge
+from paragent.registry import benchmarks, component_of
 from paragent.rows_benchmark import RowsBenchmark
+from paragent.runtime.models_file import register_models
+from paragent.runtime.pocket import close_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,9 @@ Case = tuple[str, float, Callable[[], Awaitable[float]]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the data are."""
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="holds benchmarks/, recorded/")
+    parser.add_argument(
+        "--judge", metavar="MODEL", help="also how often this judge agrees with labels"
+    )
     parser.add_argument("--only", metavar="A,B", help="these graders only")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -81,7 +88,12 @@ def main(args: argparse.Namespace) -> int:
     if unknown:
         known = ", ".join(sorted({c.grader for c in CHECKS}))
         raise UsageError(f"no grader is called {sorted(unknown)[0]!r}; there are: {known}")
+    if args.judge is not None:
+        register_models()
+        component_of("model", args.judge, "--judge")
     found, missing = asyncio.run(measure(base, only))
+    if args.judge is not None:
+        found.append(asyncio.run(judge_agreement(args.judge, base)))
     if args.json:
         data = {"agreement": [asdict(a) for a in found], "missing": missing}
         print(json.dumps(data, indent=2, ensure_ascii=False))
@@ -113,6 +125,34 @@ async def measure(
         except UsageError as error:  # no cage, no math-verify
             missing.append(f"{check.grader} ({check.known}): {error}")
     return found, missing
+
+
+async def judge_agreement(model: str, base: Path | None, tasks: int = 40) -> Agreement:
+    """How often a judge marks right answers above 5 of 10 and wrong ones below, on test tasks of
+    GSM8K where its data are at hand, else on the pocket tasks. A judge without a mark disagrees."""
+    folder = _place(base, "benchmarks/gsm8k")
+    benchmark = benchmarks["gsm8k" if folder else "pocket"].load(
+        **({"data": folder} if folder else {})
+    )
+    judge = ModelJudge(model)
+    cases: list[Case] = []
+
+    def case(task: Task, answer: str, right: bool) -> Case:
+        async def verdict() -> float:
+            mark = await judge.score(task, answer, ModelReferee(DirectCaller(), 0, task.id))
+            return float((mark > 0.5) == right)
+
+        return f"{task.id} {'right' if right else 'wrong'}", 1.0, verdict
+
+    chosen = benchmark.tasks("test")[:tasks]
+    for task, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True):
+        cases.append(case(task, task.answer, True))
+        if other.answer != task.answer:  # the right answer to another question
+            cases.append(case(task, other.answer, False))
+    try:
+        return await agreement(f"judge {model}", f"labels of {benchmark.name}", cases)
+    finally:
+        await close_pool()
 
 
 def _place(base: Path | None, needs: str) -> Path | None:
