@@ -124,6 +124,9 @@ def test_parts_are_measured_against_the_same_agent_without_them() -> None:
     assert [c.against for c in lookups] == ["direct", "chain of thought"]
     families = {c.family for c in plan().cases(["decompose"]) if isinstance(c, Case)}
     assert families == {"", "arithmetic"}
+    decomposed = [c for c in plan().cases(["decompose"]) if isinstance(c, Case)]
+    hardest = [c for c in decomposed if c.against == "chain of thought with calculator"]
+    assert [c.setting for c in hardest] == ["by calculator, on chain of thought"] * 2
 
 
 def test_teams_are_measured_against_their_members() -> None:

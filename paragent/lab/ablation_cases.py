@@ -165,17 +165,31 @@ class Plan:
                 if component.name != "chain_of_thought":
                     yield Case(component, words, design, (Design(steps),), "chain of thought")
                 continue
+            family = FAMILY.get(component.name, "")
+            cases = []
             for host, name in ((plain, "direct"), (steps, "chain of thought")):
                 if component.kind == "tool":
                     design = Design(replace(host, tools=(part,)))
                 else:
                     slots: dict[str, Part] = {component.kind: part}
                     design = Design(replace(host, **slots))  # type: ignore[arg-type]
-                case = Case(component, f"{words}on {name}", design, (Design(host),), name)
+                cases.append(Case(component, f"{words}on {name}", design, (Design(host),), name))
+            for tool in self._tools_inside(
+                params
+            ):  # what the part brings, its control may have too
+                control = Design(replace(steps, tools=(Part(tool),)))
+                against = f"chain of thought with {tool}"
+                cases.append(replace(cases[-1], controls=(control,), against=against))
+            for case in cases:
                 yield case
-                family = FAMILY.get(component.name, "")
                 if family in self.families:
                     yield replace(case, family=family)
+
+    @staticmethod
+    def _tools_inside(params: Mapping[str, Param]) -> list[str]:
+        """The tools that a part uses itself, by the values of its parameters."""
+        tools = {c.name for c in components if c.kind == "tool"}
+        return [str(value) for value in params.values() if value in tools]
 
     def _teams(self, component: Component) -> Iterator[Case]:
         if component.name in LADDERS:
