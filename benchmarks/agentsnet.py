@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -228,8 +229,7 @@ def networks(nodes: int, split: Split) -> tuple[Task, ...]:
                     f"problem {problem}, network {kind}, {nodes} nodes, {groups} groups, "
                     f"{rounds} rounds; {edges}"
                 )
-                tags = {"problem": problem, "network": kind, "groups": str(groups),
-                        "rounds": str(rounds), "edges": edges}  # fmt: skip
+                tags = {"problem": problem, "network": kind}
                 tasks.append(Task(f"{split}-{problem}-{kind}-{nodes}-{number}", about, "", tags))
     return tuple(tasks)
 
@@ -269,19 +269,20 @@ def _diameter(graph: Graph) -> int:
     return int(nx.diameter(nx.Graph(_edges(graph))))
 
 
-def graph_of(task: Task) -> Graph:
-    """The network of a task."""
+def network_of(task: Task) -> tuple[Graph, int, int]:
+    """The network of a task, its groups and its rounds, from its question."""
+    about, _, edges = task.question.partition("; ")
+    groups, rounds = (int(re.findall(rf"(\d+) {word}", about)[0]) for word in ("groups", "rounds"))
     found: dict[str, set[str]] = {}
-    for edge in task.tags["edges"].split(", "):
+    for edge in edges.split(", "):
         a, b = edge.split(" - ")
         found.setdefault(a, set()).add(b)
         found.setdefault(b, set()).add(a)
-    return {name: tuple(sorted(found[name])) for name in sorted(found)}
+    return {name: tuple(sorted(found[name])) for name in sorted(found)}, groups, rounds
 
 
 def _open(task: Task, referee: Referee | None) -> Environment:
-    tags = task.tags
-    return Network(tags["problem"], graph_of(task), int(tags["groups"]), int(tags["rounds"]))
+    return Network(task.tags["problem"], *network_of(task))
 
 
 # -- what solves it ------------------------------------------------------------------------------
@@ -362,7 +363,7 @@ def load(nodes: int = 4) -> WorldBenchmark:
 @cache
 def _most_plays(nodes: int) -> int:
     splits: tuple[Split, ...] = ("dev", "test")
-    rounds = [int(t.tags["rounds"]) for split in splits for t in networks(nodes, split)]
+    rounds = [network_of(t)[2] for split in splits for t in networks(nodes, split)]
     return nodes * (max(rounds) + 1)
 
 

@@ -148,15 +148,19 @@ def missions(split: Split) -> tuple[Task, ...]:
             mission = game.unwrapped.mission
             short = level.removeprefix("BabyAI-").removesuffix("-v0")
             about = f"Mission: {mission}. (level {short}, seed {seed})"
-            tags = {"level": level, "seed": str(seed)}
-            tasks.append(Task(f"{split}-{short}-{number}", about, "", tags))
+            tasks.append(Task(f"{split}-{short}-{seed}", about, "", {"level": level}))
     for game in games.values():
         game.close()
     return tuple(tasks)
 
 
+def seed_of(task: Task) -> int:
+    """The seed at which a task's level begins."""
+    return int(task.id.rpartition("-")[2])
+
+
 def _open(task: Task, referee: Referee | None) -> Environment:
-    return Grid(task.tags["level"], int(task.tags["seed"]))
+    return Grid(task.tags["level"], seed_of(task))
 
 
 def bot_plan(task: Task) -> Oracle:
@@ -165,7 +169,7 @@ def bot_plan(task: Task) -> Oracle:
 
     names: Sequence[str] = tuple(MOVES)
     game = make(task.tags["level"])
-    begin(game, int(task.tags["seed"]))
+    begin(game, seed_of(task))
     bot_of: Any = BabyAIBot
     bot, last, ended = bot_of(game.unwrapped), None, False
     plan: list[Action] = []

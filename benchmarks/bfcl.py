@@ -70,9 +70,14 @@ class Bfcl:
         return Context()
 
     @cached_property
+    def _rows(self) -> dict[str, Row]:
+        every = ((p, i, r) for p in self.parts for i, r in enumerate(SOURCE.rows(p, self.data)))
+        return {str(r.get("id", f"{p}_{i}")): {**r, "part": p} for p, i, r in every}
+
+    @cached_property
     def _tasks(self) -> list[Task]:
-        rows = [(p, r, i) for p in self.parts for i, r in enumerate(SOURCE.rows(p, self.data))]
-        tasks = {(t := _task(*row)).question: t for row in reversed(rows)}
+        made = [_task(name, row) for name, row in self._rows.items()]
+        tasks = {t.question: t for t in reversed(made)}
         return sorted(tasks.values(), key=lambda t: (share_of(t.id, "order:"), t.id))
 
     def tasks(self, split: Split) -> Sequence[Task]:
@@ -82,14 +87,15 @@ class Bfcl:
     def score(self, task: Task, answer: str) -> float:
         """1.0 where the calls are the right ones."""
         calls = read_calls(answer)
-        allowed = json.loads(task.tags["allowed"])
+        row = self._rows[task.id]
+        allowed = row.get("ground_truth") or []
         if not allowed:
             return float(not calls)
-        schemas = {f["name"]: f["parameters"] for f in json.loads(task.tags["functions"])}
+        schemas = {f["name"]: f["parameters"] for f in row["function"]}
         return float(bool(calls) and matches(calls or [], allowed, schemas))
 
 
-def _task(part: str, row: Row, place: int) -> Task:
+def _task(name: str, row: Row) -> Task:
     said = "\n".join(str(m["content"]) for turn in row["question"] for m in turn)
     functions = json.dumps(row["function"], ensure_ascii=False)
     allowed = row.get("ground_truth") or []
@@ -98,10 +104,9 @@ def _task(part: str, row: Row, place: int) -> Task:
         "calls as in Python, for example [name(argument=1, other='text')], or [] where no function "
         "fits or something needed is not told."
     )
-    tags = {"part": part, "allowed": json.dumps(allowed), "functions": functions}
     required = {f["name"]: f["parameters"].get("required", ()) for f in row["function"]}
     gold = f"[{', '.join(gold_call(call, required) for call in allowed)}]"
-    return Task(str(row.get("id", f"{part}_{place}")), question, gold, tags)
+    return Task(name, question, gold, {"part": row["part"]})
 
 
 def gold_call(

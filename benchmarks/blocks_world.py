@@ -136,7 +136,7 @@ def problems(split: Split) -> tuple[Task, ...]:
             continue
         question = f"Now: {describe(now)}.\nGoal: {describe(goal)}."
         name = "dev" if len(found) < 100 else "test"
-        tags = {"now": describe(now), "goal": describe(goal), "blocks": str(len(blocks))}
+        tags = {"blocks": str(len(blocks))}
         found.setdefault(question, Task(f"{name}-{len(found) % 100:03}", question, "", tags))
     tasks = list(found.values())
     return tuple(tasks[:100] if split == "dev" else tasks[100:])
@@ -164,12 +164,18 @@ def solve(places: Places, goal: Places) -> list[Action]:
     return actions
 
 
+def places_of(task: Task) -> tuple[Places, Places]:
+    """Now and goal of a task, from its question."""
+    now, goal = (line.partition(": ")[2].rstrip(".") for line in task.question.splitlines())
+    return read(now), read(goal)
+
+
 def _open(task: Task, referee: Referee | None) -> Environment:
-    return BlocksWorld(read(task.tags["now"]), read(task.tags["goal"]))
+    return BlocksWorld(*places_of(task))
 
 
 def _known(task: Task) -> Oracle:
-    return solve(read(task.tags["now"]), read(task.tags["goal"]))
+    return solve(*places_of(task))
 
 
 def load() -> WorldBenchmark:

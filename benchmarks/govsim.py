@@ -164,7 +164,7 @@ def games(split: Split) -> tuple[Task, ...]:
             for kind in KINDS:
                 names = ", ".join(rng.sample(NAMES, AGENTS))
                 about = f"{scene}, {MONTHS} months, {kind}: {names} (game {split} {number})"
-                tags = {"scene": scene, "kind": kind, "names": names}
+                tags = {"scene": scene, "kind": kind}
                 tasks.append(Task(f"{split}-{scene}-{kind}-{number}", about, "", tags))
     return tuple(tasks)
 
@@ -190,10 +190,8 @@ def load(months: int = MONTHS, talk: bool = True) -> WorldBenchmark:
         raise UsageError(f"govsim: months is {months!r}; wanted a whole number from 1 to 24")
 
     def open_world(task: Task, referee: Referee | None) -> Environment:
-        tags = task.tags
-        return Commons(
-            tags["scene"], tags["kind"], tags["names"].split(", "), task.id, months, talk
-        )
+        names = task.question.partition(": ")[2].partition(" (")[0].split(", ")
+        return Commons(task.tags["scene"], task.tags["kind"], names, task.id, months, talk)
 
     usual = months == MONTHS and talk
     return WorldBenchmark(

@@ -16,6 +16,7 @@ its domain in words; the data set's colours for blocks are not used.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from paragent.errors import UnknownName
 from paragent.hub import Part, Row, Source
 from paragent.registry import BenchmarkPlugin
 from paragent.rows_benchmark import RowsBenchmark
-from paragent.worlds.strips import Domain, read_domain, read_plan, read_problem, valid
+from paragent.worlds.strips import Domain, Problem, read_domain, read_plan, read_problem, valid
 
 VERSION = "1"
 
@@ -127,12 +128,22 @@ def _task(part: str, row: Row, place: int) -> Task:
         "Write a plan: the actions in order, one a line, after a line that says [PLAN]."
     )
     gold = "\n".join(f"({step})" for step in row["gold_plan"])
-    pddl = str(row["problem_pddl"])
-    return Task(str(row.get("id", f"{part}-{place}")), question, gold, {"part": part, "pddl": pddl})
+    return Task(str(row.get("id", f"{part}-{place}")), question, gold, {"part": part})
+
+
+def problem_of(task: Task) -> Problem:
+    """The problem that a task's question tells."""
+    lines = task.question.splitlines()
+    now, goal = (
+        frozenset(tuple(fact.split()) for fact in re.findall(r"\(([^()]*)\)", line))
+        for begin in ("Now: ", "Goal: ")
+        for line in [next(line for line in lines if line.startswith(begin))]
+    )
+    return Problem(tuple(sorted({name for fact in now | goal for name in fact[1:]})), now, goal)
 
 
 def _score(task: Task, answer: str) -> float:
-    domain, problem = domain_of(task.tags["part"]), read_problem(task.tags["pddl"])
+    domain, problem = domain_of(task.tags["part"]), problem_of(task)
     return float(valid(domain, problem, read_plan(answer, domain, problem.objects)))
 
 
@@ -151,7 +162,7 @@ PLANBENCH = BenchmarkPlugin(
     source="github.com/karthikv792/LLMs-Planning",
     licence="MIT",
     version=VERSION,
-    sizes={"dev": 250, "test": 250},
+    sizes={"dev": 255, "test": 245},
     scorer="plan validator",
     missing=SOURCE.missing,
     data=SOURCE,

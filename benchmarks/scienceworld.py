@@ -136,18 +136,22 @@ def variations(split: Split) -> tuple[Task, ...]:
         for kind, most in KINDS.items():
             variation = number if split == "dev" else most - 1 - number
             about = f"{kind.replace('-', ' ')} (variation {variation})"
-            tags = {"kind": kind, "variation": str(variation)}
-            tasks.append(Task(f"{kind}-{variation}", about, "", tags))
+            tasks.append(Task(f"{kind}-{variation}", about, "", {"kind": kind}))
     return tuple(tasks)
 
 
+def variation_of(task: Task) -> int:
+    """The number of the variation."""
+    return int(task.id.rpartition("-")[2])
+
+
 def _open(task: Task, referee: Referee | None) -> Environment:
-    return Laboratory(task.tags["kind"], int(task.tags["variation"]))
+    return Laboratory(task.tags["kind"], variation_of(task))
 
 
 def gold_path(task: Task) -> Oracle:
     """The commands that the package itself gives."""
-    game = start(task.tags["kind"], int(task.tags["variation"]), gold=True)
+    game = start(task.tags["kind"], variation_of(task), gold=True)
     try:
         game.reset()
         commands: Sequence[str] = game.get_gold_action_sequence()

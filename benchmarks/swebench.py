@@ -133,7 +133,7 @@ class Harness:
             return 0.0
         if self.repos is not None:
             clone = self.repos / task.tags["repo"].replace("/", "__")
-            if not await asyncio.to_thread(applies, patch, clone, task.tags["commit"]):
+            if not await asyncio.to_thread(applies, patch, clone, commit_of(task)):
                 return 0.0
         async with self._places:
             return float(await self._evaluate(task.id, patch))
@@ -180,10 +180,15 @@ def to_task(part: str, row: Row, place: int) -> Task:
         "(a unified diff, as git writes it, in one ```diff block):\n\n"
         f"{row['problem_statement']}"
     )
-    tags = {"repo": str(row["repo"]), "commit": str(row["base_commit"])}
+    tags = {"repo": str(row["repo"])}
     gold = str(row.get("patch") or "")
     answer = f"```diff\n{gold}\n```" if gold else ""
     return Task(str(row["instance_id"]), question, answer, tags)
+
+
+def commit_of(task: Task) -> str:
+    """The commit that a task begins at, from its question."""
+    return task.question.partition(" at commit ")[2].partition(".")[0]
 
 
 def load(repos: str | Path | None = None, data: str | Path | None = None) -> RowsBenchmark:

@@ -18,7 +18,7 @@ from scripted import ScriptedModel, Straight
 
 import paragent
 from paragent.benchmark import Referee, Task
-from paragent.benchmarks.blocks_world import BlocksWorld, read, solve
+from paragent.benchmarks.blocks_world import BlocksWorld, places_of, read, solve
 from paragent.benchmarks.blocks_world import load as blocks_world
 from paragent.compile import compile_design
 from paragent.component import Answer, Tool
@@ -416,7 +416,7 @@ def test_every_problem_of_the_blocks_world_is_solved_in_its_steps() -> None:
         tasks = benchmark.tasks(split)
         assert len(tasks) == 100
         for task in tasks:
-            plan = solve(read(task.tags["now"]), read(task.tags["goal"]))
+            plan = solve(*places_of(task))
             assert 0 < len(plan) <= benchmark.steps
             assert asyncio.run(replay(benchmark, task)) == 1.0
             assert asyncio.run(_untouched(benchmark, task)) == 0.0

@@ -81,10 +81,10 @@ def test_networks_are_what_they_are_called() -> None:
     tasks = agentsnet.load(8).tasks("dev")
     assert len({(t.tags["problem"], t.tags["network"]) for t in tasks[:15]}) == 15
     for task in tasks:
-        edges = [e.split(" - ") for e in task.tags["edges"].split(", ")]
+        edges = [e.split(" - ") for e in task.question.partition("; ")[2].split(", ")]
         graph: nx.Graph[str] = nx.Graph([(a, b) for a, b in edges])
         assert len(graph) == 8 and nx.is_connected(graph)
-        assert int(task.tags["groups"]) == max(d for _, d in graph.degree) + 1
+        assert agentsnet.network_of(task)[1] == max(d for _, d in graph.degree) + 1
     with pytest.raises(UsageError, match="wanted a whole number from 4 to 100"):
         agentsnet.load(3)
 
@@ -135,7 +135,7 @@ def test_a_design_plays_every_node(scripted: Make) -> None:
             seed=0,
         )
     )
-    rounds = int(task.tags["rounds"])
+    rounds = agentsnet.network_of(task)[2]
     assert isinstance(outcome, Measured) and outcome.score == 1.0
     assert outcome.usage.calls == 4 * (rounds + 1) <= benchmark.plays
     assert outcome.usage.latency_s == rounds + 1

@@ -97,7 +97,8 @@ def test_answers_that_cannot_be_right_start_no_container(
 ) -> None:
     """No patch, or one that does not apply, is 0; one that applies goes to the harness."""
     clone, commit = repository
-    task = Task("me__sums-1", "Mend it.", "", {"repo": "me/sums", "commit": commit})
+    row = {"instance_id": "me__sums-1", "repo": "me/sums", "base_commit": commit}
+    task = to_task("test", {**row, "problem_statement": "Mend it."}, 0)
     harness, asked = Harness(clone.parent), []
 
     async def evaluate(self: Harness, instance: str, patch: str) -> bool:
@@ -131,7 +132,7 @@ def test_a_harness_that_leaves_no_report_is_an_error(
 
     words = [sys.executable, "-c", "import sys; sys.exit('no space left')"]
     monkeypatch.setattr(swebench, "command", lambda instance, predictions: words)
-    task = Task("a-1", "", "", {"repo": "a/b", "commit": "0"})
+    task = Task("a-1", "", "", {"repo": "a/b"})
     with pytest.raises(RuntimeError, match="left no report: no space left"):
         asyncio.run(Harness().score(task, PATCH))
 
