@@ -49,6 +49,7 @@ SOURCE = Source(
         Part("irrelevance", 240),
     ),
     ("question", "function"),
+    where="simple_python.jsonl and so on, with answers, from github.com/ShishirPatil/gorilla",
 )
 PARTS = tuple(part.name for part in SOURCE.parts)
 

@@ -228,7 +228,8 @@ def missing() -> str:
     there = place is not None and (place / "func_doc_math_api.jsonl").is_file()
     if there and SOURCE.has("multi_turn_base"):
         return ""
-    return "paragent search --benchmark bfcl_multi_turn --data FOLDER"
+    files = "multi_turn_base.jsonl and func_doc_*.jsonl from github.com/ShishirPatil/gorilla"
+    return f"paragent search --benchmark bfcl_multi_turn --data FOLDER   # {files}"
 
 
 def load(data: str | Path | None = None) -> WorldBenchmark:

@@ -112,6 +112,7 @@ SOURCE = Source(
         Part("logistics", 285),
     ),
     ("problem_pddl", "gold_plan"),
+    where="blocksworld.jsonl and so on, made from github.com/karthikv792/LLMs-Planning",
 )
 PARTS = tuple(part.name for part in SOURCE.parts)
 

@@ -166,7 +166,8 @@ def missing(domain: str) -> str:
     place = SOURCES[domain].place()
     if place is not None and all((place / name).is_file() for name in _FILES):
         return SOURCES[domain].missing()
-    return f"paragent search --benchmark tau_{domain} --data FOLDER"
+    files = f"{', '.join(_FILES)} and tasks_test.jsonl, from github.com/sierra-research/tau-bench"
+    return f"paragent search --benchmark tau_{domain} --data FOLDER   # {files}"
 
 
 @lru_cache(maxsize=4)
