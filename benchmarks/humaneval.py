@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paragent.benchmark import Task
-from paragent.grading.code import CodeGrader, code_in, missing_cage
+from paragent.grading.code import CodeGrader, code_in, defines, missing_cage
 from paragent.hub import Part, Row, Source
 from paragent.registry import BenchmarkPlugin
 from paragent.rows_benchmark import RowsBenchmark
@@ -46,7 +46,9 @@ class Problem:
     def program(self, answer: str) -> str:
         """The answer as a whole program: with the prompt's head, or as its completion."""
         code = code_in(answer, self.name)
-        if re.search(rf"^\s*(?:async\s+)?def\s+{re.escape(self.name)}\b", code, re.MULTILINE):
+        if re.search(
+            rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(self.name)}\b", code, re.MULTILINE
+        ):
             head = re.split(rf"^def\s+{re.escape(self.name)}\b", self.prompt, flags=re.MULTILINE)[0]
             return f"{head}\n{code}"
         if code and not code[0].isspace():  # a body that lost its indentation

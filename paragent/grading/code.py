@@ -26,13 +26,13 @@ def code_in(text: str, name: str = "") -> str:
     else what stands after the last "Answer:" where that looks like code, else the whole text."""
     text = text[-MOST_CHARACTERS:].replace("\r\n", "\n")
     blocks = [code for language, code in blocks_in(text) if language in _PYTHON]
-    defining = [code for code in blocks if _defines(code, name)]
+    defining = [code for code in blocks if defines(code, name)]
     if defining:
         return str(defining[-1])
     if blocks:
         return str(blocks[-1])
     before, mark, after = text.rpartition("Answer:")
-    if mark and (_defines(after, name) or not _defines(before, name)):
+    if mark and (defines(after, name) or not defines(before, name)):
         return after.strip("\n").removeprefix(" ")
     return before if mark else text
 
@@ -66,10 +66,13 @@ def blocks_in(text: str) -> list[tuple[str, str]]:
 _PYTHON = ("", "python", "python3", "py")
 
 
-def _defines(code: str, name: str) -> bool:
+def defines(code: str, name: str) -> bool:
+    """Whether a text has a line that defines the function (any definition or import for "")."""
     if not name:
-        return bool(re.search(r"^\s*(?:def|class|import|from)\s", code, re.MULTILINE))
-    return bool(re.search(rf"^\s*(?:async\s+)?def\s+{re.escape(name)}\b", code, re.MULTILINE))
+        return bool(re.search(r"^[ \t]*(?:def|class|import|from)\s", code, re.MULTILINE))
+    return bool(
+        re.search(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(name)}\b", code, re.MULTILINE)
+    )
 
 
 @dataclass
