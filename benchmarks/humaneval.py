@@ -46,9 +46,7 @@ class Problem:
     def program(self, answer: str) -> str:
         """The answer as a whole program: with the prompt's head, or as its completion."""
         code = code_in(answer, self.name)
-        if re.search(
-            rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(self.name)}\b", code, re.MULTILINE
-        ):
+        if defines(code, self.name):
             head = re.split(rf"^def\s+{re.escape(self.name)}\b", self.prompt, flags=re.MULTILINE)[0]
             return f"{head}\n{code}"
         if code and not code[0].isspace():  # a body that lost its indentation
