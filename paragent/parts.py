@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from paragent.component import MODEL_TAGS, Component, Kind, SubAgent
 from paragent.design import OWN_MODEL, PART_SLOTS, Agent, Design, Node, Part, Team
 from paragent.errors import InvalidDesign, UnknownName
-from paragent.registry import component_of, components
+from paragent.registry import MOST_REMEMBERED, component_of, components, remembered
 from paragent.searcher import Bounds
 from paragent.template import Prompt
 
@@ -70,6 +71,16 @@ def _full(slot: str, given: Part | tuple[Part, ...] | None) -> object:
 def usd_bound(node: Node) -> float | None:
     """Dollars of one task in the worst case: every call at the dearest model's price and
     600 + 256 tokens; None where a price is unknown."""
+    return _usd_bound(node)
+
+
+def call_bound(node: Node) -> int:
+    """Declared worst-case model calls of one task (without turns of tool use)."""
+    return _call_bound(node)
+
+
+@remembered
+def _usd_bound(node: Any) -> float | None:
     usd = 0.0
     for _, agent in ((path, expand(a)) for path, a in Design(node).agents()):
         price = component_of("model", agent.model.name).price
@@ -80,8 +91,8 @@ def usd_bound(node: Node) -> float | None:
     return usd * call_bound(node)
 
 
-def call_bound(node: Node) -> int:
-    """Declared worst-case model calls of one task (without turns of tool use)."""
+@remembered
+def _call_bound(node: Any) -> int:
     if isinstance(node, Team):
         topology = component_of("topology", node.topology.name)
         inner = [_with_memory(expand(node.lead), 1)] if node.lead is not None else []
@@ -198,6 +209,24 @@ def suits(component: Component, models: Sequence[Component]) -> bool:
 
 def written_out(agent: Agent) -> Agent:
     """The agent with its sub-agent and all defaults written out; what is unknown stays."""
+    global _version
+    if _version != components.version or len(_written) > MOST_REMEMBERED:
+        _written.clear()
+        _version = components.version
+    if id(agent) not in _written:
+        full = _write_out(agent)
+        _written[id(agent)] = agent, full
+        _written[id(full)] = full, full
+    return _written[id(agent)][1]
+
+
+#: By identity, since equal agents may be written differently (1 and 1.0); an edit of a design
+#: leaves most of its agents the objects they were. The agent is kept, so its id stays its own.
+_written: dict[int, tuple[Agent, Agent]] = {}
+_version = -1
+
+
+def _write_out(agent: Agent) -> Agent:
     with suppress(UnknownName, InvalidDesign):
         agent = expand(agent)
     slots = {s: full_part(s, p) for s in PART_SLOTS if (p := getattr(agent, s)) is not None}

@@ -9,10 +9,11 @@ objects or modules that hold them. A name taken twice is an error, unless it is 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -78,6 +79,9 @@ class BenchmarkPlugin:
 
 
 T = TypeVar("T", bound=Named)
+R = TypeVar("R")
+#: Nodes that `remembered` keeps; a search of ten thousand designs sees about as many.
+MOST_REMEMBERED = 100_000
 
 
 class Registry(Generic[T]):
@@ -87,6 +91,8 @@ class Registry(Generic[T]):
         self.kind, self._type, self._package = kind, type_, package
         self._items: dict[str, T] = {}
         self._loaded = False
+        #: Grows with every plug-in that comes or goes: what was remembered of the others is stale.
+        self.version = 0
 
     def register(self, item: T, *, replace: bool = False) -> T:
         """Add one plug-in; returns it, so that it can be used as a decorator's last step."""
@@ -96,12 +102,14 @@ class Registry(Generic[T]):
         if known is not None and known is not item and not replace:
             raise ParagentError(f"two {self.kind}s are called {item.name!r}")
         self._items[item.name] = item
+        self.version += 1
         return item
 
     def unregister(self, name: str) -> None:
         """Remove a plug-in (for notebooks and tests)."""
         self.load()
         self._items.pop(name, None)
+        self.version += 1
 
     def load(self) -> None:
         """Import the folder and the entry points, once."""
@@ -197,6 +205,27 @@ def register(
         searchers.register(plugin, replace=replace)
     else:
         benchmarks.register(plugin, replace=replace)
+
+
+def remembered(function: Callable[[Hashable], R]) -> Callable[[Hashable], R]:
+    """Remembers what a function says of a node, for as long as the components stay the same.
+
+    The function must not tell equal nodes apart (1 and 1.0 are equal parameters).
+    """
+    known: dict[Hashable, R] = {}
+    version = -1
+
+    @functools.wraps(function)
+    def ask(node: Hashable) -> R:
+        nonlocal version
+        if version != components.version or len(known) > MOST_REMEMBERED:
+            known.clear()
+            version = components.version
+        if node not in known:
+            known[node] = function(node)
+        return known[node]
+
+    return ask
 
 
 def component_of(kind: Kind, name: str, where: str = "") -> Component:

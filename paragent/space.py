@@ -85,6 +85,8 @@ class DesignSpace:
             raise UsageError("a space needs at least one model")
         self.limits, self.available, self.skills = limits, available, tuple(skills)
         self.steps, self.plays, self.prompts = steps, plays, tuple(prompts)
+        self._legal: set[Agent] = set()
+        self._legal_at = -1
         self._played: dict[Agent, list[str]] = {}
         for name in (*(include or ()), *exclude):
             if name not in all_components:
@@ -400,6 +402,17 @@ class DesignSpace:
                 return
 
     def _check_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
+        if self._legal_at != all_components.version:
+            self._legal.clear()
+            self._legal_at = all_components.version
+        if agent in self._legal:
+            return
+        known = len(reasons)
+        self._judge_agent(agent, at, reasons)
+        if len(reasons) == known:
+            self._legal.add(agent)
+
+    def _judge_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
         brought = agent.subagent is not None
         try:
             agent = expand(agent, at)
