@@ -41,6 +41,7 @@ from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.models_file import all_models, register_models, require_keys
 from paragent.runtime.pocket import close_pool
 from paragent.runtime.session import Session
+from paragent.searcher import Searcher
 from paragent.space import DesignSpace, Limits
 from paragent.store import Store
 from paragent.template import flat, mistaken
@@ -247,6 +248,13 @@ class _Prepared:
             subagents=config.subagents,
         )
         self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
+        self.proposer = self._proposer(config)  # so is an option that the searcher refuses
+
+    def _proposer(self, config: RunConfig) -> Searcher:
+        options = dict(config.options)
+        if self.searcher.reads_tasks:
+            options["questions"] = {t.id: t.question for t in self.benchmark.tasks("dev")}
+        return self.searcher.make(self.space, seed=config.seed, cost=config.cost, **options)
 
     def _check_helpers(self, helpers: Sequence[str], config: RunConfig) -> None:
         """A judge spends under the same caps; one that answers and judges is told of."""
@@ -316,15 +324,10 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
     shared = _user_cache(prepared)
     session = Session(ledger, journal, seed=config.seed, shared=shared)
     watcher = _Watcher(prepared, store, ledger, progress)
-    options = dict(config.options)
-    if prepared.searcher.reads_tasks:
-        options["questions"] = {t.id: t.question for t in prepared.benchmark.tasks("dev")}
     engine = Engine(
         config=config,
         benchmark=prepared.benchmark,
-        searcher=prepared.searcher.make(
-            prepared.space, seed=config.seed, cost=config.cost, **options
-        ),
+        searcher=prepared.proposer,
         executor=LocalExecutor(prepared.benchmark, session),
         store=store,
         ledger=ledger,
