@@ -52,6 +52,7 @@ async def solve(team: TeamView, question: str) -> Answer:
 CLASSIFIER_ROUTER = Component(
     name="classifier_router",
     kind="topology",
+    provides=("routes",),
     summary="a classifier (TF-IDF) reads the kind of task; the member that owns it answers",
     build=lambda: solve,
     calls=lambda params, inner: max(inner),

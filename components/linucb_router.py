@@ -135,6 +135,7 @@ def build(frugality: float) -> object:
 LINUCB_ROUTER = Component(
     name="linucb_router",
     kind="topology",
+    provides=("routes",),
     summary="a screening and a linear bandit, trained on labelled questions, choose the member",
     build=build,
     params={"frugality": (0.2, 0.0)},

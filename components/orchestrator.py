@@ -72,6 +72,7 @@ def _calls(params: Mapping[str, Param], inner: Sequence[int]) -> int:
 ORCHESTRATOR = Component(
     name="orchestrator",
     kind="topology",
+    provides=("routes",),
     summary="a lead agent chooses which sub-agent answers",
     build=build,
     calls=_calls,

@@ -37,6 +37,7 @@ def build(step: str) -> object:
 RULE_ROUTER = Component(
     name="rule_router",
     kind="topology",
+    provides=("routes",),
     summary="a rule on the question's length chooses which member answers",
     build=build,
     params={"step": ("30 words", "20 words", "45 words", "4 numbers", "8 numbers")},

@@ -377,6 +377,12 @@ class DesignSpace:
                     f"{at}.members: {len(node.members)} members; {topology.name} takes "
                     f"{low} to {high}"
                 )
+            alike = {replace(m, role="") if isinstance(m, Agent) else m for m in node.members}
+            if "routes" in topology.provides and len(alike) == 1 < len(node.members):
+                reasons.append(
+                    f"{at}.members: {len(node.members)} equal members; {topology.name} hands a "
+                    "task to one of them, so they must differ"
+                )
             self._check_models(topology, node, at, reasons)
             if topology.lead and node.lead is None:
                 reasons.append(f"{at}.lead: {topology.name} needs a lead")

@@ -13,6 +13,7 @@ from paragent.errors import UnknownName, UsageError
 from paragent.parts import call_bound
 from paragent.searcher import Partial
 from paragent.space import DesignSpace, Limits
+from paragent.testing import toy_space
 
 SPACE = DesignSpace(
     ("pocket-s", "pocket-m"), available=frozenset({"notes"}), skills=("sums", "facts")
@@ -221,3 +222,14 @@ def test_impossible_requests_are_refused() -> None:
     )
     with pytest.raises(UsageError, match="calls per task; at most 1"):
         tight.sample(random.Random(0))
+
+
+def test_a_router_needs_members_that_differ() -> None:
+    """Equal members behind a router are one agent with idle company; a vote of them samples."""
+    space = toy_space()
+    one, two = (Agent(Part(m), Part("chain_of_thought")) for m in ("pocket-s", "pocket-m"))
+    for topology in ("rule_router", "vote"):
+        assert space.check(space.normalise(Design(Team(Part(topology), (one, two))))) == []
+    (reason,) = space.check(space.normalise(Design(Team(Part("rule_router"), (one, one)))))
+    assert "must differ" in reason and "root.members" in reason
+    assert space.check(space.normalise(Design(Team(Part("vote"), (one, one))))) == []
