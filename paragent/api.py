@@ -36,6 +36,7 @@ from paragent.run import Run, stored_config
 from paragent.runtime.apart import callable_anywhere
 from paragent.runtime.apart import run as run_loop
 from paragent.runtime.cages import cage_tags
+from paragent.runtime.client import close_clients
 from paragent.runtime.journal import Journal, open_user_cache
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.models_file import all_models, register_models, require_keys
@@ -360,6 +361,7 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
             if isinstance(prepared.benchmark, Closes):
                 await prepared.benchmark.aclose()
             await session.aclose()
+            await close_clients()  # one that a call cut off by a cap opened anew
             await close_pool()
             journal.close()
             if shared is not None:
