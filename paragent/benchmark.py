@@ -113,7 +113,8 @@ class ListBenchmark:
 
     The scorer gets (expected, given) and returns a score in [0, 1], or an awaitable of one. Tasks
     go to `dev` or `test` by hash of their question (`test_share` of them to test), so the split
-    never changes when tasks are added. Raises UsageError for no tasks, one empty split or duplicate questions.
+    never changes when tasks are added. Raises UsageError for no tasks, one empty split or
+    duplicate questions.
     """
 
     name: str
