@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import ScriptedModel, model_component
 
 from paragent.benchmark import ListBenchmark, Referee, Task, tasks_digest, valid_score
 from paragent.compile import compile_design
@@ -19,7 +20,6 @@ from paragent.evaluate import evaluate_task, score_of
 from paragent.outcome import Failed, Measured, Outcome, Purpose
 from paragent.registry import components
 from paragent.runtime.model import Completion, LanguageModel, Request
-from tests.scripted import ScriptedModel, model_component
 
 PAIRS = [(f"question {i}", f"answer {i}") for i in range(40)]
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from test_lab_compare import table
 
 from paragent.design import Design
 from paragent.errors import UsageError
@@ -14,7 +15,6 @@ from paragent.lab.best_arm import ARM_RULES, Arm, ArmElimination, BestArm, effec
 from paragent.lab.trial import Protocol, run_trial
 from paragent.outcome import Evaluation, Measured, Usage
 from paragent.searcher import Searcher
-from tests.test_lab_compare import table
 
 SPACE = FactorSpace({"which": ["a", "b", "c"]})
 

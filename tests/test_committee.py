@@ -9,6 +9,7 @@ import statistics
 
 import numpy as np
 import pytest
+from real_data import real_data
 
 from paragent.cli import main
 from paragent.committee import Rule, grade, smoothed_accuracy
@@ -16,7 +17,6 @@ from paragent.committee_search import candidates, choose, greedy_committee, pool
 from paragent.errors import UsageError
 from paragent.lab.committee import halves
 from paragent.recorded import AnswerMatrix, load_matrix
-from tests.real_data import real_data
 
 
 def matrix(answers: list[str], gold: str, **more: object) -> AnswerMatrix:

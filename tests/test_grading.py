@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+from hostile import hostile
 from hypothesis import given
 from hypothesis import strategies as st
+from real_data import real_data
 
 from paragent.benchmark import valid_score
 from paragent.benchmarks.bbh import grade as bbh_grade
@@ -22,8 +24,6 @@ from paragent.grading.judge import ModelJudge, mark_in, show
 from paragent.grading.maths import MathsGrader, boxed, formula_in, normalised, same_formula
 from paragent.grading.numbers import final_number, number
 from paragent.grading.texts import drop, drop_score, exact, f1
-from tests.hostile import hostile
-from tests.real_data import real_data
 
 
 @pytest.mark.parametrize(

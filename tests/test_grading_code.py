@@ -8,6 +8,9 @@ import shutil
 from collections.abc import Awaitable, Callable
 
 import pytest
+from hostile import PROGRAMS, hostile
+from real_data import real_data
+from scripted import ScriptedModel, model_component
 
 from paragent.benchmarks.humaneval import Problem
 from paragent.evaluate import score_of
@@ -17,9 +20,6 @@ from paragent.lab.graders import CHECKS, judge_agreement, measure
 from paragent.registry import benchmarks, components
 from paragent.runtime.model import Request
 from paragent.runtime.sandbox import CodeLimits
-from tests.hostile import PROGRAMS, hostile
-from tests.real_data import real_data
-from tests.scripted import ScriptedModel, model_component
 
 caged = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
 QUICK = CodeLimits(wall_s=0.5, cpu_s=1, memory_mb=128, processes=4, disk_mb=4)

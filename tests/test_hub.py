@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_data import real_data
 
 from paragent import optimize
 from paragent.cli import main
@@ -19,7 +20,6 @@ from paragent.hub import Part, Source, cache_folder, fetch, read_lines
 from paragent.registry import benchmarks, components
 from paragent.runtime.model import Message, Request
 from paragent.runtime.replay import PREFIX, read_recorded
-from tests.real_data import real_data
 
 TOY = Source(
     "toy",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import real_data
+from test_recorded import CSV, YAML, write
 
 from paragent.cli import main
 from paragent.design import Agent, Design, Part, Team
@@ -19,8 +21,6 @@ from paragent.lab.verdicts import summary, verdicts
 from paragent.outcome import Evaluation, Measured, Usage
 from paragent.recorded import DesignTable, load_table
 from paragent.testing import toy_space
-from tests.real_data import real_data
-from tests.test_recorded import CSV, YAML, write
 
 
 def table(scores: list[float], costs: list[float]) -> DesignTable:

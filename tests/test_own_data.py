@@ -112,7 +112,7 @@ def test_mistakes_are_told(
 ) -> None:
     """Each in one line, with the line of the file or the nearest right name."""
     with pytest.raises(UsageError, match=said):
-        load(table(**change), **options)  # type: ignore[arg-type]
+        load(table(**change), **options)
 
 
 def test_broken_lines_and_ragged_rows_are_told(tmp_path: Path) -> None:

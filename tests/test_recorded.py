@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import real_data
 
 from paragent.errors import ConfigError, ParagentError, UsageError
 from paragent.pareto import front
 from paragent.recorded import DesignTable, load_matrix, load_table
-from tests.real_data import real_data
 
 YAML = """
 name: toy

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_recorded import CSV, YAML, write
 
 from paragent.errors import CapReached, UsageError
 from paragent.executor import Job
 from paragent.outcome import Measured, Outcome
 from paragent.recorded import DesignTable, load_table
 from paragent.replay import EXACT_TASKS, Noise, Replay, VirtualClock
-from tests.test_recorded import CSV, YAML, write
 
 OUTCOMES = "design_id,task_id,run,score,cost_usd\n" + "".join(
     f"{d},t{t},r{r},{(t + r + k) % 2},{0.01 * (k + 1)}\n"

@@ -107,7 +107,7 @@ def competitive(streams: int, size: float, order: str, seed: int) -> dict[str, A
     low, high = 0.5, 8.0
     shares = np.empty(streams)
     for s in range(streams):
-        n = int(rng.integers(3 / size, 6 / size))
+        n = int(rng.integers(int(3 / size), int(6 / size)))
         price = rng.uniform(0.2 * size, size, n)
         ratio = low * (high / low) ** (rng.random(n) ** rng.uniform(0.3, 4))
         if order == "rising":
