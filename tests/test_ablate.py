@@ -199,8 +199,11 @@ def test_the_page_in_docs_is_what_the_command_prints(capsys: pytest.CaptureFixtu
     """The measured part of docs/components.md is the shipped measurement, word for word, and the
     list before it names every component. To renew it, without measuring:
     `paragent lab ablate --stored --markdown > docs/components.md`."""
+    document = Path(__file__).parent.parent / "docs" / "components.md"
+    if not document.is_file():
+        pytest.skip("not a checkout: the documents are not part of the wheel")
     assert main(["lab", "ablate", "--stored", "--markdown"]) == 0
-    page = (Path(__file__).parent.parent / "docs" / "components.md").read_text(encoding="utf-8")
+    page = document.read_text(encoding="utf-8")
     mark = "## What each does"
     assert capsys.readouterr().out.partition(mark)[2] == page.partition(mark)[2]
     listed = page.partition(mark)[0]
