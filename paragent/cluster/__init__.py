@@ -1,0 +1,1 @@
+"""Searches on Ray: sessions, workers, and what travels to them."""

@@ -1,0 +1,251 @@
+"""A Ray session with our settings: started for one run on this machine, or joined.
+
+    with ray_session("local", cpus=2) as joined:      # a Ray of our own; gone afterwards
+    with ray_session("auto") as joined:               # the cluster that runs on this machine
+    with ray_session("10.0.0.1:6379") as joined:      # or ray://HOST:10001
+
+Ray's own defaults suit one user on a machine. Here every session of ours has a temporary folder of
+its own (short: it holds sockets), a token of its own in it, no usage statistics, no dashboard, and
+health checks that notice a lost node within 5 s (Ray's take up to 15). A Ray that we started ends
+with us, also when we are killed; its folder is swept up by the next session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paragent.errors import ParagentError, UsageError, nearest
+
+#: What `--address` may say besides HOST:PORT and ray://HOST:PORT.
+WORDS = ("none", "local", "auto")
+#: A lost node is noticed after period x threshold + timeout: at most 3 s.
+HEALTH: Mapping[str, int] = {
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 500,
+    "health_check_timeout_ms": 1000,
+    "health_check_failure_threshold": 3,
+}
+#: Bytes of a local object store: messages are small, and Ray wants at least 75 MiB.
+STORE_BYTES = 100 * 2**20
+#: Seconds within which an address must answer.
+REACH_S = 3.0
+
+_PREFIX = "pgr-"
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+class ClusterError(ParagentError):
+    """A cluster that cannot be reached, does not fit, or is lost."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A session. `own`: started by us, and ended with it; `client`: reached by ray://."""
+
+    address: str
+    own: bool
+    client: bool
+    cpus: int
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes that are alive, as Ray describes them."""
+        import ray
+
+        return [node for node in ray.nodes() if node["Alive"]]
+
+
+def check_address(address: str) -> None:
+    """Raises UsageError for what can be no address."""
+    if address in WORDS:
+        return
+    _, host, port = _split(address)
+    if host and port:
+        return
+    near = nearest(address, WORDS)
+    hint = f" Did you mean {near!r}?" if near else ""
+    raise UsageError(
+        f"address is {address!r}; wanted none, local, auto, HOST:PORT or ray://HOST:PORT.{hint}"
+    )
+
+
+def own_settings(folder: Path) -> dict[str, str]:
+    """Environment of a Ray of our own: its token in `folder`, made where it is missing."""
+    token = folder / "token"
+    if not token.exists():
+        handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+    return {**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+
+
+def joining_settings() -> dict[str, str]:
+    """Environment for joining another's Ray: what the user set; else with a token where the user
+    has one (Ray itself leaves that to luck), else without."""
+    if "RAY_AUTH_MODE" in os.environ:
+        return dict(_QUIET)
+    given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    there = bool(given) or Path("~/.ray/auth_token").expanduser().is_file()
+    return {**_QUIET, "RAY_AUTH_MODE": "token" if there else "disabled"}
+
+
+@contextlib.contextmanager
+def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
+    """Start ("local") or join a Ray for as long as the context lasts.
+
+    `cpus` is for "local": how many it may use, default all cores. In a process that has joined a
+    Ray already ("auto" and "local" then mean that one), it is used and left running. Raises
+    UsageError for an address that makes no sense and ClusterError for one that does not answer.
+    """
+    check_address(address)
+    if address == "none":
+        raise UsageError("address none is no Ray")
+    _reach(address)
+    settings = joining_settings()
+    with contextlib.ExitStack() as stack:
+        if address == "local" and not _running():
+            folder = stack.enter_context(_own_folder())
+            settings = own_settings(folder)
+        stack.enter_context(_environment(settings))
+        with _quietly():
+            import ray
+        if ray.is_initialized():
+            yield _joined(address, own=False)
+            return
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if address == "local":
+            options |= {
+                "address": "local",
+                "num_cpus": cpus or _cores(),
+                "include_dashboard": False,
+                "object_store_memory": STORE_BYTES,
+                "_temp_dir": str(folder),
+                "_system_config": dict(HEALTH),
+            }
+        else:
+            options["address"] = address
+        stack.callback(_shut_down)
+        with _plainly(address), _quietly():
+            ray.init(**options)
+        yield _joined(address, own=address == "local")
+
+
+def _joined(address: str, *, own: bool) -> Joined:
+    import ray
+
+    total = int(ray.cluster_resources().get("CPU", 0))
+    return Joined(address, own, address.startswith("ray://"), max(1, total))
+
+
+def _running() -> bool:
+    import sys
+
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
+def _shut_down() -> None:
+    import ray
+
+    with _quietly(), contextlib.suppress(Exception):  # it may have died before us
+        ray.shutdown()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _split(address: str) -> tuple[str, str, int]:
+    """(scheme, host, port); port 0 where there is none that makes sense."""
+    scheme, mark, rest = address.rpartition("://")
+    host, _, port = rest.rpartition(":")
+    if mark and scheme != "ray":
+        return scheme, "", 0
+    fits = port.isdigit() and 0 < int(port) < 65536
+    return scheme, host.strip("[]"), int(port) if fits else 0
+
+
+def _reach(address: str) -> None:
+    """A closed door is told in seconds: Ray itself would knock for half a minute."""
+    if address in WORDS:
+        return
+    _, host, port = _split(address)
+    try:
+        socket.create_connection((host, port), timeout=REACH_S).close()
+    except OSError as error:
+        why = error.strerror or str(error) or "no answer"
+        raise ClusterError(f"no Ray cluster answers at {address}: {why}") from None
+
+
+@contextlib.contextmanager
+def _own_folder() -> Iterator[Path]:
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove folders of ours whose process was killed."""
+    for folder in Path("/tmp").glob(f"{_PREFIX}*-*"):
+        number = folder.name.removeprefix(_PREFIX).split("-")[0]
+        with contextlib.suppress(OSError):
+            if number.isdigit() and folder.stat().st_uid == os.getuid() and not _alive(int(number)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Ray's warnings about itself are no news to a user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _plainly(address: str) -> Iterator[None]:
+    try:
+        yield
+    except (ConnectionError, TimeoutError) as error:
+        raise ClusterError(f"no Ray cluster answers at {address}: {_first_line(error)}") from None
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ClusterError(f"cannot use Ray at {address}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split("\n\n")[0].split())[:300] or type(error).__name__
