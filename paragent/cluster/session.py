@@ -13,10 +13,12 @@ with us, also when we are killed; its folder is swept up by the next session.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -59,9 +61,13 @@ class Joined:
 
     def nodes(self) -> list[dict[str, Any]]:
         """The nodes that are alive, as Ray describes them."""
-        import ray
+        return [node for node in the_ray().nodes() if node["Alive"]]
 
-        return [node for node in ray.nodes() if node["Alive"]]
+
+def the_ray() -> Any:
+    """Ray's module, imported late (half a second) and without types (its own are partial)."""
+    with _quietly():
+        return importlib.import_module("ray")
 
 
 def check_address(address: str) -> None:
@@ -116,8 +122,7 @@ def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
             folder = stack.enter_context(_own_folder())
             settings = own_settings(folder)
         stack.enter_context(_environment(settings))
-        with _quietly():
-            import ray
+        ray = the_ray()
         if ray.is_initialized():
             yield _joined(address, own=False)
             return
@@ -140,24 +145,18 @@ def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
 
 
 def _joined(address: str, *, own: bool) -> Joined:
-    import ray
-
-    total = int(ray.cluster_resources().get("CPU", 0))
+    total = int(the_ray().cluster_resources().get("CPU", 0))
     return Joined(address, own, address.startswith("ray://"), max(1, total))
 
 
 def _running() -> bool:
-    import sys
-
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())
 
 
 def _shut_down() -> None:
-    import ray
-
     with _quietly(), contextlib.suppress(Exception):  # it may have died before us
-        ray.shutdown()
+        the_ray().shutdown()
 
 
 def _cores() -> int:
