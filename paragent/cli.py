@@ -74,6 +74,7 @@ COMMANDS: Mapping[str, Command | Group] = {
             "pocket-table": Command(
                 "paragent.lab.pocket_table", "what the pocket models can do, with intervals"
             ),
+            "own-tables": Command("paragent.lab.own_tables", "make the design tables that ship"),
             "ablate": Command("paragent.lab.ablate", "what each component does, against a control"),
             "graders": Command(
                 "paragent.lab.graders", "whether the graders agree with what is known"

@@ -92,10 +92,13 @@ class _ComponentFault(Exception):
         self.error = error
 
 
-def compile_design(design: Design) -> System:
-    """Build every part of a design. Raises UnknownName or InvalidDesign with the path inside."""
+def compile_design(design: Design, path: str = "") -> System:
+    """Build every part of a design. Raises UnknownName or InvalidDesign with the path inside.
+
+    With a `path` it draws as it would there inside a larger design: "1" is the second member.
+    """
     models: dict[str, LanguageModel] = {}
-    solver, bound = _compile(design.root, "", "root", models)
+    solver, bound = _compile(design.root, path, "root", models)
     wrong = mistaken(nested(design.prompts), templates()) if design.prompts else None
     if wrong:
         raise InvalidDesign(".".join(("prompts", *wrong[0])), wrong[1])

@@ -10,13 +10,10 @@ All user mistakes raise ConfigError with file and line, or with the design they 
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,50 +21,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paragent.csv_file import need, number, rows_of, text_of
 from paragent.design import Design, Param
 from paragent.errors import ConfigError, UsageError, nearest
 from paragent.factor_space import FactorSpace, row_levels
+from paragent.recorded_outcomes import ID, Floats, Outcomes, read_outcomes
 from paragent.yaml_file import Document, parse
 
-Floats = NDArray[np.float64]
-
 TABLE, MATRIX = "table.yaml", "matrix.yaml"
-#: The factor added where several rows share all levels.
-ID = "design_id"
 #: Columns that are taken as the cost where they are objectives, in this order; then any other
 #: objective to be minimised.
 COSTS = ("cost_usd", "cost", "usd", "calls", "model_calls", "tokens")
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """Per-task results: NaN where a design was not run.
-
-    `score` and `cost` are [designs, runs, tasks]; a cost is per task, in the table's unit, and
-    where a run has none it is the design's mean on that task over its other runs, else the row's.
-    """
-
-    task_ids: tuple[str, ...]
-    score: Floats
-    cost: Floats
-
-    @cached_property
-    def mean_score(self) -> Floats:
-        """Mean over the runs of each design and task, [designs, tasks]; NaN where none."""
-        return _nanmean(self.score, 1)
-
-    @cached_property
-    def mean_cost(self) -> Floats:
-        """As `mean_score`, of the cost."""
-        return _nanmean(self.cost, 1)
-
-
-def _nanmean(values: Floats, axis: int) -> Floats:
-    known = ~np.isnan(values)
-    count = known.sum(axis=axis)
-    total = np.where(known, values, 0.0).sum(axis=axis)
-    mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return mean
 
 
 @dataclass(frozen=True)
@@ -151,9 +115,9 @@ def load_table(folder: Path | str) -> DesignTable:
     score_name = _score_name(document, objectives)
     cost_name = _cost_name(objectives)
     tasks = _count(document, "tasks")
-    header, lines = _csv(folder / "table.csv")
+    header, lines = rows_of(folder / "table.csv")
     needed = [ID, *factors, score_name, *([cost_name] if cost_name else [])]
-    _need(folder / "table.csv", header, needed)
+    need(folder / "table.csv", header, needed)
     texts = {name: _by_text(levels) for name, levels in factors.items()}
     at = {name: header.index(name) for name in needed}
     ids: list[str] = []
@@ -162,18 +126,18 @@ def load_table(folder: Path | str) -> DesignTable:
     costs: list[float] = []
     waits: list[float] = []
     wait_at = header.index("latency_s") if "latency_s" in header else None
-    for number, line in lines:
-        where = f"{folder / 'table.csv'}: line {number}"
+    for count, line in lines:
+        where = f"{folder / 'table.csv'}: line {count}"
         ids.append(line[at[ID]].strip())
         if not ids[-1]:
             raise ConfigError(f"{where}: design_id is empty")
         rows.append(tuple(_level(where, n, line[at[n]], texts[n]) for n in factors))
-        scores.append(_number(where, score_name, line[at[score_name]], 0.0, 1.0))
+        scores.append(number(where, score_name, line[at[score_name]], 0.0, 1.0))
         given = line[at[cost_name]] if cost_name else "1"
-        cost = _number(where, cost_name or "cost", given, 0.0, math.inf, empty=True)
+        cost = number(where, cost_name or "cost", given, 0.0, math.inf, empty=True)
         costs.append(cost / _per(document, cost_name) if cost_name else cost)
         wait = line[wait_at] if wait_at is not None else ""
-        waits.append(_number(where, "latency_s", wait, 0.0, math.inf, empty=True))
+        waits.append(number(where, "latency_s", wait, 0.0, math.inf, empty=True))
     if not ids:
         raise ConfigError(f"{folder / 'table.csv'}: no designs (only a header)")
     _no_doubles(folder / "table.csv", ids)
@@ -192,17 +156,17 @@ def load_table(folder: Path | str) -> DesignTable:
         tasks=tasks,
         binomial=int(found.group(1)) if found else 0,
     )
-    if not (folder / "outcomes.csv.gz").exists():
-        if "per-task" in noise:
-            raise ConfigError(f"{folder}: the noise is {noise!r}, but outcomes.csv.gz is missing")
-        return table
-    outcomes = _outcomes(folder / "outcomes.csv.gz", table)
-    return DesignTable(**{**vars_of(table), "outcomes": outcomes})
+    found_outcomes = read_outcomes(folder, table.ids, table.cost_name, table.cost, _scale(document))
+    if found_outcomes is None and "per-task" in noise:
+        raise ConfigError(f"{folder}: the noise is {noise!r}, but outcomes.csv.gz is missing")
+    return replace(table, outcomes=found_outcomes)
 
 
-def vars_of(table: DesignTable) -> dict[str, Any]:
-    """The fields of a table as they were given."""
-    return {name: getattr(table, name) for name in DesignTable.__dataclass_fields__}
+def _scale(document: Document) -> float:
+    value = document.data.get("cost_scale", 1.0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        document.fail(("cost_scale",), f"cost_scale is {value!r}; wanted a number above 0")
+    return float(value)
 
 
 def _document(folder: Path, name: str) -> Document:
@@ -213,52 +177,10 @@ def _document(folder: Path, name: str) -> Document:
         other = MATRIX if name == TABLE else TABLE
         hint = f"; it has {other}" if (folder / other).is_file() else ""
         raise UsageError(f"{folder}: {name} is missing{hint}")
-    document = parse(_text(path), str(path))
+    document = parse(text_of(path), str(path))
     if not isinstance(document.data, Mapping):
         document.fail((), "wanted a mapping")
     return document
-
-
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-
-
-def _csv(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The header, and (line number, cells) of every further line; all as long as the header."""
-    csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(_text(path), newline=""))
-    header = next(reader, [])
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise ConfigError(f"{path}: line 1: the column {twice!r} is given twice")
-
-    def lines() -> Iterator[tuple[int, list[str]]]:
-        try:
-            for cells in reader:
-                if len(cells) != len(header):
-                    if not any(cells):
-                        continue
-                    raise ConfigError(
-                        f"{path}: line {reader.line_num}: {len(cells)} cells, "
-                        f"the header has {len(header)}"
-                    )
-                yield reader.line_num, cells
-        except csv.Error as error:
-            raise ConfigError(f"{path}: line {reader.line_num}: {error}") from None
-
-    return header, lines()
-
-
-def _need(path: Path, header: Sequence[str], needed: Sequence[str]) -> None:
-    for name in needed:
-        if name not in header:
-            near = nearest(name, header)
-            hint = f" Did you mean {near!r}?" if near else f" It has: {', '.join(header)}"
-            raise ConfigError(f"{path}: the column {name!r} is missing.{hint}")
 
 
 def _no_doubles(path: Path, ids: Sequence[str]) -> None:
@@ -307,24 +229,6 @@ def _level(where: str, factor: str, cell: str, texts: Mapping[str, Param]) -> Pa
     near = nearest(cell, texts)
     hint = f" Did you mean {near!r}?" if near else ""
     raise ConfigError(f"{where}: {cell!r} is no level of {factor!r}.{hint}")
-
-
-def _number(
-    where: str, name: str, cell: str, low: float, high: float, *, empty: bool = False
-) -> float:
-    """The cell as a number in [low, high]; NaN for an empty cell where that is allowed."""
-    if not cell.strip():
-        if empty:
-            return math.nan
-        raise ConfigError(f"{where}: {name} is empty; a design that was not measured is left out")
-    try:
-        value = float(cell)
-    except ValueError:
-        raise ConfigError(f"{where}: {name} is {cell!r}; wanted a number") from None
-    if not low <= value <= high or math.isinf(value):
-        wanted = f"a number in [{low:g}, {high:g}]" if high < math.inf else f"{low:g} or more"
-        raise ConfigError(f"{where}: {name} is {cell!r}; wanted {wanted}")
-    return value
 
 
 def _count(document: Document, key: str) -> int:
@@ -382,52 +286,6 @@ def _with_ids(
     return {**factors, ID: named}, wide
 
 
-def _outcomes(path: Path, table: DesignTable) -> Outcomes:
-    header, lines = _csv(path)
-    _need(path, header, [ID, "task_id", "score"])
-    designs = {key: i for i, key in enumerate(table.ids)}
-    at = {name: header.index(name) for name in (ID, "task_id", "score")}
-    run_at = header.index("run") if "run" in header else None
-    cost_at = header.index(table.cost_name) if table.cost_name in header else None
-    runs: dict[str, int] = {}
-    tasks: dict[str, int] = {}
-    seen: list[tuple[int, int, int]] = []
-    values: list[tuple[float, float]] = []
-    for number, cells in lines:
-        where = f"{path}: line {number}"
-        design = designs.get(cells[at[ID]])
-        if design is None:
-            raise ConfigError(f"{where}: {cells[at[ID]]!r} is no design of table.csv")
-        if not cells[at["score"]].strip():
-            continue  # not recorded
-        run = runs.setdefault(cells[run_at] if run_at is not None else "", len(runs))
-        task = tasks.setdefault(cells[at["task_id"]], len(tasks))
-        score = _number(where, "score", cells[at["score"]], 0.0, 1.0)
-        cost = math.nan
-        if cost_at is not None:
-            name = table.cost_name
-            cost = _number(where, name, cells[cost_at], 0.0, math.inf, empty=True)
-        seen.append((design, run, task))
-        values.append((score, cost))
-    if not seen:
-        raise ConfigError(f"{path}: no outcomes (only a header)")
-    shape = (len(table), len(runs), len(tasks))
-    place = np.ravel_multi_index(tuple(np.array(seen).T), shape)
-    if len(np.unique(place)) < len(place):
-        order = np.sort(place)
-        twice = np.unravel_index(int(order[:-1][order[:-1] == order[1:]][0]), shape)
-        names = (table.ids[twice[0]], list(tasks)[twice[2]], list(runs)[twice[1]])
-        raise ConfigError(f"{path}: design {names[0]!r}, task {names[1]!r}, run {names[2]!r} twice")
-    scores, costs = np.full(shape, np.nan), np.full(shape, np.nan)
-    scores.ravel()[place], costs.ravel()[place] = np.array(values).T
-    missing = [table.ids[i] for i in np.flatnonzero(np.isnan(scores).all(axis=(1, 2)))]
-    if missing:
-        raise ConfigError(f"{path}: no outcome of design {missing[0]!r} ({len(missing)} such)")
-    mean = np.where(np.isnan(costs).all(axis=1), table.cost[:, None], _nanmean(costs, 1))
-    costs = np.where(np.isnan(costs), mean[:, None, :], costs)
-    return Outcomes(tuple(tasks), scores, np.where(np.isnan(scores), np.nan, costs))
-
-
 def load_matrix(folder: Path | str) -> AnswerMatrix:
     """Read an answer matrix. Raises ConfigError."""
     folder = Path(folder)
@@ -436,8 +294,8 @@ def load_matrix(folder: Path | str) -> AnswerMatrix:
     if not isinstance(about, Mapping) or not about:
         document.fail(("models",), "wanted a mapping of models to their prices")
     models = tuple(str(name) for name in about)
-    task_header, task_lines = _csv(folder / "tasks.csv.gz")
-    _need(folder / "tasks.csv.gz", task_header, ["task_id", "gold"])
+    task_header, task_lines = rows_of(folder / "tasks.csv.gz")
+    need(folder / "tasks.csv.gz", task_header, ["task_id", "gold"])
     tasks = [dict(zip(task_header, cells, strict=True)) for _, cells in task_lines]
     ids = [row["task_id"] for row in tasks]
     if not ids:
@@ -472,14 +330,14 @@ def load_matrix(folder: Path | str) -> AnswerMatrix:
 
 def _cells(path: Path, ids: Sequence[str], models: Sequence[str]) -> list[list[str]]:
     """The columns of the models, in the order of the tasks."""
-    header, lines = _csv(path)
-    _need(path, header, ["task_id", *models])
+    header, lines = rows_of(path)
+    need(path, header, ["task_id", *models])
     at = [header.index(name) for name in models]
     key = header.index("task_id")
     found: dict[str, list[str]] = {}
-    for number, cells in lines:
+    for line, cells in lines:
         if cells[key] in found:
-            raise ConfigError(f"{path}: line {number}: the task {cells[key]!r} is given twice")
+            raise ConfigError(f"{path}: line {line}: the task {cells[key]!r} is given twice")
         found[cells[key]] = [cells[i].strip() for i in at]
     missing = [i for i in ids if i not in found]
     if missing:
@@ -488,7 +346,7 @@ def _cells(path: Path, ids: Sequence[str], models: Sequence[str]) -> list[list[s
 
 
 def _cell(path: Path, name: str, text: str) -> float:
-    return _number(str(path), name, text, 0.0, math.inf, empty=True)
+    return number(str(path), name, text, 0.0, math.inf, empty=True)
 
 
 def _prices(

@@ -188,7 +188,7 @@ def _inventory(rng: random.Random, level: int, sums: _Sums) -> tuple[str, int]:
 
 def _shopping(rng: random.Random, level: int, sums: _Sums) -> tuple[str, int]:
     who = rng.choice(NAMES)
-    kinds = {1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3}[level]
+    kinds = min((level + 1) // 2, len(ITEMS))
     parts: list[str] = []
     total: tuple[int, str] | None = None
     for item in rng.sample(ITEMS, kinds):
