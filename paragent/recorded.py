@@ -25,8 +25,10 @@ from paragent.csv_file import need, number, rows_of, text_of
 from paragent.design import Design, Param
 from paragent.errors import ConfigError, UsageError, nearest
 from paragent.factor_space import FactorSpace, row_levels
-from paragent.recorded_outcomes import ID, Floats, Outcomes, read_outcomes
+from paragent.recorded_outcomes import ID, Outcomes, read_outcomes
 from paragent.yaml_file import Document, parse
+
+Floats = NDArray[np.float64]
 
 TABLE, MATRIX = "table.yaml", "matrix.yaml"
 #: Columns that are taken as the cost where they are objectives, in this order; then any other

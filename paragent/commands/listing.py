@@ -1,4 +1,5 @@
-"""List what there is: components, searchers, benchmarks, models, or the runs under ./runs."""
+"""List what there is: components, searchers, benchmarks, models, the lab's tables, or the runs
+under ./runs."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from paragent.component import Component
     from paragent.runtime.models_file import ModelSpec
 
-WHAT = ("components", "searchers", "benchmarks", "models", "runs")
+WHAT = ("components", "searchers", "benchmarks", "models", "tables", "runs")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,7 @@ def main(args: argparse.Namespace) -> int:
         "searchers": _searchers,
         "benchmarks": _benchmarks,
         "models": _models,
+        "tables": _tables,
         "runs": _runs,
     }[args.what](args)
     if args.json:
@@ -164,6 +166,13 @@ async def _reachable(specs: Mapping[str, ModelSpec]) -> dict[str, str]:
             asked[where[name]] = asyncio.ensure_future(reachable(spec))
     said = {place: await task for place, task in asked.items()}
     return missing | {name: "yes" if said[place] else "no" for name, place in where.items()}
+
+
+def _tables(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from paragent.lab.shipped import shipped
+
+    keep = ("designs", "tasks", "runs", "licence", "summary", *(("sha256",) if args.json else ()))
+    return [{"name": name, **{k: about[k] for k in keep}} for name, about in shipped().items()]
 
 
 def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from paragent.errors import UsageError
+from paragent.lab.shipped import open_table
 from paragent.lab.trial import Protocol, Truth, parse_searcher, run_trial
 from paragent.lab.verdicts import summary, verdicts
-from paragent.recorded import DesignTable, load_table
+from paragent.recorded import DesignTable
 from paragent.replay import Noise
 
 #: Figures of one trial that are summed up over seeds.
@@ -55,7 +56,9 @@ Trials = Mapping[str, Sequence[Mapping[str, Any]]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--table", metavar="DIR", help="a design table (a folder with table.yaml)")
+    what.add_argument(
+        "--table", metavar="DIR", help="a design table: a folder with table.yaml, or a shipped name"
+    )
     what.add_argument("--matrix", metavar="DIR", help="an answer matrix (with matrix.yaml)")
     parser.add_argument(
         "--searchers",
@@ -103,7 +106,7 @@ def main(args: argparse.Namespace) -> int:
     for each in searchers:
         parse_searcher(each)
     start = time.perf_counter()
-    table = load_table(Path(args.table))
+    table = open_table(args.table)
     loaded = time.perf_counter() - start
     protocol = protocol_of(args, table)
     note = f"{table.name}: {len(table)} designs, loaded in {loaded:.1f} s"
