@@ -6,13 +6,15 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paragent import __version__
 from paragent.benchmark import Benchmark, CallsModels, Closes, check_tasks, tasks_digest
+from paragent.cluster.hire import check_where, hired
 from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
 from paragent.engine import Engine, comparable, front_of, measurable
@@ -20,7 +22,7 @@ from paragent.environment import Interactive
 from paragent.errors import StoreError, UnknownName, UsageError
 from paragent.estimate import Estimate, estimate
 from paragent.events import Event
-from paragent.executor import LocalExecutor
+from paragent.executor import Executor, LocalExecutor
 from paragent.inventory import register_inventory, yaml_with
 from paragent.outcome import PASSING_KINDS, Evaluation
 from paragent.parts import templates
@@ -47,6 +49,9 @@ from paragent.space import DesignSpace, Limits
 from paragent.store import Store
 from paragent.template import flat, mistaken
 
+if TYPE_CHECKING:
+    from paragent.cluster.executor import Workforce
+
 Progress = Callable[[Event], None]
 
 #: Every paid call of a run, in its folder.
@@ -61,6 +66,8 @@ def optimize(
     evals: int = 60,
     out: str | Path | None = None,
     progress: Progress | None = None,
+    address: str = "none",
+    workers: int | None = None,
     **settings: Any,
 ) -> Run:
     """Search for the designs with the best trade-offs of score and cost; returns the finished run.
@@ -68,11 +75,14 @@ def optimize(
     `benchmark` is a registered name or an object (see `paragent.ListBenchmark`). `settings` are
     the other fields of `paragent.config.RunConfig`: tasks, test_tasks, seed, models, usd, tokens,
     calls, minutes, parallel, cost, include, exclude, … `out` is a new folder for the run (default:
-    `runs/<name>`). `progress` is told what happens.
+    `runs/<name>`). `progress` is told what happens. `address` is where tasks run: "none" (this
+    process), "local" (a Ray of its own on this machine), "auto", HOST:PORT or ray://HOST:PORT (a
+    running cluster), on so many `workers` (default: one per core). Results do not depend on it.
 
     Raises UsageError for a request that cannot be carried out; nothing is spent then. A failure on
     the way keeps what was measured: `resume(run.path)` goes on from there.
     """
+    check_where(address, workers)
     name = benchmark if isinstance(benchmark, str) else benchmark.name
     config = RunConfig.from_data(
         {"benchmark": name, "searcher": searcher, "evals": evals, **settings}
@@ -81,28 +91,38 @@ def optimize(
     folder = Path(out) if out else new_folder(prepared.config)
     if folder.exists():
         raise UsageError(f"{folder} exists already; a run needs a new folder (or: resume it)")
-    with Store(folder, write=True, create=True) as store:
+    with (
+        prepared.hired(address, workers) as force,
+        Store(folder, write=True, create=True) as store,
+    ):
         store.set_meta("meta", _facts())
         store.set_meta("notes", prepared.notes)
         store.set_meta("benchmark_version", prepared.benchmark.version)
         store.set_meta("benchmark_tasks", tasks_digest(prepared.benchmark))
         store.set_meta("config", prepared.config.to_data())  # last: a run that has it can go on
-        run_loop(_run(prepared, store, progress))
+        run_loop(_run(prepared, store, progress, force))
     return Run(folder)
 
 
 @callable_anywhere
 def resume(
-    path: str | Path, *, benchmark: Benchmark | None = None, progress: Progress | None = None,
+    path: str | Path,
+    *,
+    benchmark: Benchmark | None = None,
+    progress: Progress | None = None,
+    address: str = "none",
+    workers: int | None = None,
     **changes: Any,
-) -> Run:  # fmt: skip
+) -> Run:
     """Go on with a run that was stopped. What was measured or paid for is not done again.
 
     Tasks that failed for what may pass by itself (an outage, an expired key: `PASSING_KINDS`) are
     tried again, and the search is told what comes of them as if there had been no outage.
     `changes` may raise caps (`evals=120`, `usd=2.0`); everything else stays as it was. A run of a
-    user's own benchmark object needs it again.
+    user's own benchmark object needs it again. `address` and `workers` as for `optimize`; they may
+    differ from those of the earlier part.
     """
+    check_where(address, workers)
     with Store(Path(path), write=True) as store:
         stored = stored_config(store)
         if benchmark is not None and benchmark.name != stored.benchmark:
@@ -135,7 +155,8 @@ def resume(
                 f"{sum(again.values())} tasks had failed for what may pass ({kinds}): "
                 "they were tried again"
             )
-        run_loop(_run(prepared, store, progress))
+        with prepared.hired(address, workers) as force:
+            run_loop(_run(prepared, store, progress, force))
     return Run(Path(path))
 
 
@@ -168,6 +189,7 @@ class _Prepared:
     ) -> None:
         config = config.anchored()
         self.benchmark = benchmark or benchmark_of(config, stored=stored)
+        self._own = benchmark is not None
         self.searcher = searchers[config.searcher]
         _check_options(self.searcher, config.options)
         if config.inventory:
@@ -194,6 +216,7 @@ class _Prepared:
         require_keys([specs[name] for name in (*models, *helpers) if name in specs])
         self.remote = any(name in specs for name in (*models, *helpers))
         self.models = tuple(models)
+        self._helpers = tuple(helpers)
         self._check_helpers(helpers, config)
         prices = [component_of("model", m).price for m in models]
         unknown = [
@@ -268,6 +291,11 @@ class _Prepared:
             if name in self.models:
                 self.notes.append(f"{name} judges answers that it may have given itself")
 
+    def hired(self, address: str, workers: int | None) -> AbstractContextManager[Workforce | None]:
+        """Workers that are ready for this request; None for address none."""
+        models = (*self.models, *self._helpers)
+        return hired(address, workers, self.config, self.benchmark, models, own=self._own)
+
     def baseline(self) -> Design:
         """The cheapest model (by price of input and output) answering directly."""
 
@@ -314,7 +342,9 @@ def _check_options(searcher: SearcherPlugin, given: Mapping[str, Any]) -> None:
             )
 
 
-async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> None:
+async def _run(
+    prepared: _Prepared, store: Store, progress: Progress | None, force: Workforce | None = None
+) -> None:
     config = prepared.config
     journal = Journal(store.folder / CALLS)
     ledger = Ledger(
@@ -324,12 +354,17 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
     )
     shared = _user_cache(prepared)
     session = Session(ledger, journal, seed=config.seed, shared=shared)
+    executor: Executor = LocalExecutor(prepared.benchmark, session)
+    if force is not None:
+        from paragent.cluster.executor import RayExecutor
+
+        executor = RayExecutor(force, session)
     watcher = _Watcher(prepared, store, ledger, progress)
     engine = Engine(
         config=config,
         benchmark=prepared.benchmark,
         searcher=prepared.proposer,
-        executor=LocalExecutor(prepared.benchmark, session),
+        executor=executor,
         store=store,
         ledger=ledger,
         watch=watcher,
@@ -358,6 +393,7 @@ async def _run(prepared: _Prepared, store: Store, progress: Progress | None) -> 
         try:
             watcher.remember()
         finally:  # a full disk must not leave workers behind
+            await executor.aclose()
             if isinstance(prepared.benchmark, Closes):
                 await prepared.benchmark.aclose()
             await session.aclose()

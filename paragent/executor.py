@@ -36,6 +36,9 @@ class Executor(Protocol):
 
     async def run(self, job: Job, on_outcome: OnOutcome) -> None: ...
 
+    async def aclose(self) -> None:
+        """Let go of workers, where it has some."""
+
 
 class LocalExecutor:
     """In this process, on the running event loop; tasks of all jobs share `in_flight` places.
@@ -71,6 +74,9 @@ class LocalExecutor:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    async def aclose(self) -> None:
+        """Nothing of its own: models belong to the caller."""
 
     async def _one(self, system: System, job: Job, task_id: str, on_outcome: OnOutcome) -> None:
         turns_of.set(system.design.hash)  # each task of the event loop has a context of its own

@@ -91,6 +91,7 @@ class Registry(Generic[T]):
         self.kind, self._type, self._package = kind, type_, package
         self._items: dict[str, T] = {}
         self._loaded = False
+        self._found: set[str] = set()
         #: Grows with every plug-in that comes or goes: what was remembered of the others is stale.
         self.version = 0
 
@@ -102,8 +103,15 @@ class Registry(Generic[T]):
         if known is not None and known is not item and not replace:
             raise ParagentError(f"two {self.kind}s are called {item.name!r}")
         self._items[item.name] = item
+        if known is not item:
+            self._found.discard(item.name)
         self.version += 1
         return item
+
+    def added(self) -> tuple[T, ...]:
+        """What was registered by a call, not found in the folder or by an entry point: other
+        processes do not have it by themselves."""
+        return tuple(item for item in self if item.name not in self._found)
 
     def unregister(self, name: str) -> None:
         """Remove a plug-in (for notebooks and tests)."""
@@ -131,6 +139,7 @@ class Registry(Generic[T]):
     def _take(self, found: object) -> None:
         if isinstance(found, self._type):
             self.register(found)
+            self._found.add(found.name)
         elif isinstance(found, ModuleType):
             for value in vars(found).values():
                 if isinstance(value, self._type | tuple):
@@ -138,7 +147,7 @@ class Registry(Generic[T]):
         elif isinstance(found, tuple):
             for value in found:
                 if isinstance(value, self._type):
-                    self.register(value)
+                    self._take(value)
 
     def __getitem__(self, name: str) -> T:
         self.load()

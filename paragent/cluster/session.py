@@ -126,6 +126,7 @@ def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
         if ray.is_initialized():
             yield _joined(address, own=False)
             return
+        _read_again()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address == "local":
             options |= {
@@ -142,6 +143,14 @@ def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
         with _plainly(address), _quietly():
             ray.init(**options)
         yield _joined(address, own=address == "local")
+
+
+def _read_again() -> None:
+    """Ray reads its settings when it is first imported, which may have been before ours."""
+    with contextlib.suppress(Exception):  # private to Ray: other versions may do without
+        raylet = importlib.import_module("ray._raylet")
+        raylet.Config.initialize("")
+        raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _joined(address: str, *, own: bool) -> Joined:

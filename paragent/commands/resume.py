@@ -9,7 +9,7 @@ import argparse
 
 from paragent.commands.progress import watching
 from paragent.commands.runs import add_json_argument, add_run_argument, find_run
-from paragent.commands.search import finish
+from paragent.commands.search import add_where_arguments, finish
 
 _CAPS = {"evals": int, "usd": float, "tokens": int, "calls": int, "minutes": float}
 
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_argument(parser)
     for name, kind in _CAPS.items():
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"new cap: {name}")
+    add_where_arguments(parser)
     parser.add_argument("--no-report", action="store_true", help="write no HTML report at the end")
     add_json_argument(parser)
 
@@ -30,5 +31,11 @@ def main(args: argparse.Namespace) -> int:
     folder = find_run(args.run)
     changes = {name: getattr(args, name) for name in _CAPS if getattr(args, name) is not None}
     with watching(folder, quiet=args.json) as progress:
-        run = resume(folder, progress=progress, **changes)
+        run = resume(
+            folder,
+            progress=progress,
+            address=args.address or "none",
+            workers=args.workers,
+            **changes,
+        )
     return finish(run, report=not args.no_report, as_json=args.json)

@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=kind, metavar=_METAVAR.get(kind, "NAME"), help=text
         )
+    add_where_arguments(parser)
     parser.add_argument("--out", metavar="DIR", help="the run's folder; default: ./runs/<name>")
     parser.add_argument(
         "--no-prune", action="store_true", help="run every proposal, however hopeless it looks"
@@ -87,6 +88,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json_argument(parser)
 
 
+def add_where_arguments(parser: argparse.ArgumentParser) -> None:
+    """--address and --workers."""
+    parser.add_argument(
+        "--address",
+        metavar="WHERE",
+        help="where tasks run: none (this process, the default), local (a Ray of its own on this "
+        "machine), auto, HOST:PORT or ray://HOST:PORT (a running cluster); same results",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="worker processes there; default: one per core"
+    )
+
+
 def main(args: argparse.Namespace) -> int:
     """Search, settle, report."""
     settings: dict[str, Any] = {}
@@ -95,6 +109,12 @@ def main(args: argparse.Namespace) -> int:
         settings = read_spec(args.spec)
         out = out or settings.pop("out", None)
         settings.pop("out", None)
+    where = {
+        "address": args.address or settings.pop("address", "none"),
+        "workers": args.workers if args.workers is not None else settings.pop("workers", None),
+    }
+    for name in ("address", "workers"):
+        settings.pop(name, None)
     for name in _HELP:
         given = getattr(args, name)
         if given is not None:
@@ -112,7 +132,7 @@ def main(args: argparse.Namespace) -> int:
 
     folder = Path(out) if out else new_folder(RunConfig.from_data(settings))
     with watching(folder, quiet=args.json) as progress:
-        run = optimize(**settings, out=folder, progress=progress)
+        run = optimize(**settings, **where, out=folder, progress=progress)
     return finish(run, report=not args.no_report, as_json=args.json)
 
 

@@ -61,6 +61,11 @@ class PocketPool:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Requests that no worker has taken yet."""
+        return len(self._queue)
+
     async def run(self, model: str, request: dict[str, Any]) -> tuple[list[Any], float]:
         """One request; returns its reply as the worker wrote it, and its share of the seconds."""
         if self._closed:
@@ -198,6 +203,17 @@ def pool() -> PocketPool:
     if loop not in _pools:
         _pools[loop] = PocketPool(cores())
     return _pools[loop]
+
+
+def start_pool(workers: int) -> None:
+    """Give the running loop a pool of so many workers: several loops may share a machine."""
+    _pools[asyncio.get_running_loop()] = PocketPool(workers)
+
+
+def queued() -> int:
+    """Requests that wait for a free worker of the running loop."""
+    found = _pools.get(asyncio.get_running_loop())
+    return found.waiting if found is not None else 0
 
 
 async def close_pool() -> None:

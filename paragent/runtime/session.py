@@ -88,7 +88,12 @@ class Session:
         A cached completion keeps the usage and latency of the call that made it; the ledger is
         charged once. Every caller gets objects of its own.
         """
-        key = call_key(model, request)
+        return await self.call_keyed(model, request, purpose, call_key(model, request))
+
+    async def call_keyed(
+        self, model: LanguageModel, request: Request, purpose: Purpose, key: bytes
+    ) -> Completion:
+        """As `call`, for a key that was worked out elsewhere (a worker of a cluster)."""
         if not self._cache:
             return await self._make(model, request, purpose, key)
         known = self._look_up(model, key)
@@ -110,6 +115,11 @@ class Session:
         flight = self._flights.get(key)
         if flight is not None and flight.task is done:  # a cancelled one may have a successor
             del self._flights[key]
+
+    @property
+    def in_flight(self) -> int:
+        """Different calls under way now, waiting for their turn included."""
+        return len(self._flights)
 
     def limiter(self, model: LanguageModel) -> Limiter | None:
         """The model's limiter in this session; None for models without a network."""
