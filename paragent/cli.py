@@ -49,6 +49,17 @@ COMMANDS: Mapping[str, Command | Group] = {
     "fetch": Command("paragent.commands.fetch", "get a benchmark's public data, once"),
     "draw": Command("paragent.commands.draw", "a design as a picture (SVG)"),
     "cache": Command("paragent.commands.cache", "the shared cache of endpoint answers"),
+    "submit": Command("paragent.commands.submit", "hand a search to a Ray cluster as a job"),
+    "attach": Command("paragent.commands.attach", "follow a run or a job, and bring its run home"),
+    "cluster": Group(
+        "Ray clusters",
+        {
+            "validate": Command("paragent.commands.cluster_validate", "check a cluster file"),
+            "check": Command(
+                "paragent.commands.cluster_check", "can this cluster run this search"
+            ),
+        },
+    ),
     "doctor": Command("paragent.commands.doctor", "check this machine"),
     "lab": Group(
         "measurements of Paragent's own parts",
@@ -75,6 +86,7 @@ COMMANDS: Mapping[str, Command | Group] = {
                 "paragent.lab.pocket_table", "what the pocket models can do, with intervals"
             ),
             "own-tables": Command("paragent.lab.own_tables", "make the design tables that ship"),
+            "random-table": Command("paragent.lab.random_table", "a synthetic table to check on"),
             "ablate": Command("paragent.lab.ablate", "what each component does, against a control"),
             "graders": Command(
                 "paragent.lab.graders", "whether the graders agree with what is known"
