@@ -1,16 +1,23 @@
-"""A portfolio of searchers: who proposes next is a bandit's choice, credited by what it adds.
+"""A portfolio of searchers: one leads, the others get turns by what they have shown.
 
-Each member learns from every evaluation, whoever proposed it. The credit of a proposal is the
-hypervolume of score x log10 cost that it added, per cost of its evaluation relative to the mean;
-older credit fades (`keep`). The member of the highest upper index proposes (discounted UCB:
-Garivier and Moulines 2011, section 2). A design that is asked for already is no proposal: the same
-member is asked again, then the next, so that none is ever run twice.
+The first member (mcts) leads: it lays out the start, and a strong prior says that its proposals add
+the most. Who proposes next is drawn by Thompson sampling from normal posteriors of the members'
+credit (Agrawal and Goyal 2013, section 1, with a prior worth `trust` proposals), older credit
+fading by `keep` (discounting: Garivier and Moulines 2011, section 2). The credit of a proposal is
+the hypervolume of score x log10 cost that it added, per cost of its evaluation relative to the
+mean, as g / (g + the mean gain): 1/2 is what an average proposal adds.
+
+Members share all evaluations: each takes in what it has missed when its turn comes, so that a
+member without turns costs nothing. A design that is asked for already is no proposal: the same
+member is asked again, then the next, so that none is ever run twice. A space of a few designs
+belongs to the leader alone: there is nothing to learn about members before it is run whole.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from paragent.errors import UsageError
@@ -20,25 +27,47 @@ from paragent.registry import SearcherPlugin, searchers
 from paragent.searcher import Proposal, Searcher, Space
 
 NAME = "portfolio"
+MEMBERS = "mcts+gp+tpe+ageing_evolution+knapsack+bandit+random"
 #: Proposals of one member in a row that are in flight already before the next member is asked.
 TRIES = 10
+#: Spread of one proposal's credit; how much less than the leader a member is expected to earn:
+#: the second member, and every further one.
+SPREAD, SECOND, FURTHER = 0.35, 0.15, 0.3
+#: Designs of a space that belongs to the leader alone.
+FEW = 16
 
 
 @dataclass
 class Member:
-    """A searcher with its credit: `plays` and `credit` are discounted sums, `asked` is a count."""
+    """A searcher with its credit: `plays` and `credit` are discounted sums, `asked` is a count.
+
+    `expected` is what the prior says of its credit; `told` is how many evaluations it knows.
+    """
 
     name: str
-    searcher: Searcher
+    make: Callable[[], Searcher]
+    expected: float
     plays: float = 0.0
     credit: float = 0.0
     asked: int = 0
+    told: int = 0
+    _searcher: Searcher | None = None
+
+    def searcher(self, history: Sequence[Evaluation]) -> Searcher:
+        """The searcher, made at its first turn, with all evaluations told."""
+        if self._searcher is None:
+            self._searcher = self.make()
+        for evaluation in history[self.told :]:
+            self._searcher.tell(evaluation)
+        self.told = len(history)
+        return self._searcher
 
 
 class Portfolio:
-    """See the module. `members` are names joined by "+"; `c` weighs exploration.
+    """See the module. `members` are names joined by "+" or "/", the leader first.
 
-    Raises UnknownName for a member that is no searcher, UsageError for none or for itself.
+    Raises UnknownName for a member that is no searcher, UsageError for none, for itself, for
+    doubles, or for options out of their ranges.
     """
 
     def __init__(
@@ -47,22 +76,35 @@ class Portfolio:
         *,
         seed: int = 0,
         cost: CostName = "usd",
-        members: str = "mcts+gp+ageing_evolution",
-        c: float = 0.3,
-        keep: float = 0.95,
+        members: str = MEMBERS,
+        trust: float = 8.0,
+        keep: float = 0.97,
     ) -> None:
-        names = [name for name in members.split("+") if name]
-        if not names or NAME in names:
+        names = [name for name in members.replace("/", "+").split("+") if name]
+        if not names or NAME in names or len(set(names)) < len(names):
             raise UsageError(f"the portfolio's members are {members!r}; wanted other searchers")
-        self._cost, self._c, self._keep = cost, c, keep
-        self._members = [
-            Member(name, searchers[name].make(space, seed=seed + i, cost=cost))
-            for i, name in enumerate(names)
-        ]
+        if not trust > 0 or not 0 < keep <= 1:
+            raise UsageError(f"trust is {trust!r} and keep {keep!r}; wanted above 0, and in (0, 1]")
+        self._cost, self._trust, self._keep = cost, trust, keep
+        self._rng = random.Random(seed)
+        self._members = []
+        for i, name in enumerate(names):
+            plugin = searchers[name]
+            lag = (0.0, SECOND)[i] if i < 2 else FURTHER
+
+            def make(plugin: SearcherPlugin = plugin, i: int = i) -> Searcher:
+                return plugin.make(space, seed=seed + i, cost=cost)
+
+            self._members.append(Member(name, make, 0.5 - lag))
+        size = getattr(space, "size", None)
+        self._alone = size is not None and size() <= FEW
+        self._starting = True
+        self._history: list[Evaluation] = []
         self._owner: dict[str, Member] = {}
         self._asked: set[str] = set()
         self._points: list[tuple[float, float]] = []  # log10 cost, -score
         self._costs: list[float] = []
+        self._gains: list[float] = []
 
     def ask(self, n: int) -> Sequence[Proposal]:
         """Up to `n` designs that no member has asked for."""
@@ -75,46 +117,50 @@ class Portfolio:
         return found
 
     def _one(self) -> Proposal | None:
-        for member in sorted(self._members, key=self._index, reverse=True):
+        for member in self._order():
             for _ in range(TRIES):
-                proposals = member.searcher.ask(1)
+                proposals = member.searcher(self._history).ask(1)
                 if not proposals:
                     break
                 proposal = proposals[0]
                 if proposal.design.hash not in self._asked:
+                    # The leader's labels are its layout of the start: nobody is judged by them.
+                    self._starting = self._starting and proposal.purpose == "label"
                     member.asked += 1
                     self._asked.add(proposal.design.hash)
-                    self._owner[proposal.design.hash] = member
+                    if not self._starting:
+                        self._owner[proposal.design.hash] = member
                     return proposal
         return None
 
-    def _index(self, member: Member) -> tuple[float, int]:
-        """Upper index, and on ties the earlier member; a member never asked comes first."""
-        order = -self._members.index(member)
-        if member.asked == 0:
-            return math.inf, order
-        # In flight proposals count as plays that have brought nothing yet.
-        plays = max(member.plays, 1.0)
-        means = [m.credit / m.plays for m in self._members if m.plays > 0]
-        best = max(means, default=0.0)
-        mean = member.credit / plays / best if best > 0 else 0.0
-        total = max(math.e, sum(max(m.plays, 1.0) for m in self._members))
-        return mean + self._c * math.sqrt(math.log(total) / plays), order
+    def _order(self) -> list[Member]:
+        """Who is asked first, second, and so on: by draws from the posteriors of their credit."""
+        if self._starting or self._alone:
+            return self._members
+        drawn = []
+        for i, member in enumerate(self._members):
+            weight = member.plays + self._trust
+            mean = (member.credit + self._trust * member.expected) / weight
+            drawn.append((mean + self._rng.gauss(0, 1) * SPREAD / math.sqrt(weight), -i))
+        return [self._members[-i] for _, i in sorted(drawn, reverse=True)]
 
     def tell(self, evaluation: Evaluation) -> None:
         """All members learn; who proposed it is credited."""
         key = evaluation.design.hash
         self._asked.add(key)
+        self._history.append(evaluation)
         gain = self._gain(evaluation)
         owner = self._owner.pop(key, None)
+        if owner is None:
+            return
         for member in self._members:
-            member.searcher.tell(evaluation)
-            if owner is not None:
-                member.plays *= self._keep
-                member.credit *= self._keep
-        if owner is not None:
-            owner.plays += 1
-            owner.credit += gain
+            member.plays *= self._keep
+            member.credit *= self._keep
+        self._gains.append(gain)
+        recent = self._gains[-20:]
+        usual = sum(recent) / len(recent)
+        owner.plays += 1
+        owner.credit += gain / (gain + usual) if gain > 0 else 0.0
 
     def _gain(self, evaluation: Evaluation) -> float:
         """Hypervolume added, per relative cost; 0 where score or cost is unknown."""
@@ -141,9 +187,10 @@ class Portfolio:
 
 PORTFOLIO = SearcherPlugin(
     name=NAME,
-    summary="a bandit over searchers, credited by the hypervolume they add per dollar",
+    summary="several searchers; turns by the hypervolume they add per dollar, one leads",
     make=Portfolio,
-    options={"members": "mcts+gp+ageing_evolution", "c": 0.3, "keep": 0.95},
-    paper="Garivier and Moulines 2011, On Upper-Confidence Bound Policies for Switching Bandit "
+    options={"members": MEMBERS, "trust": 8.0, "keep": 0.97},
+    paper="Agrawal and Goyal 2013, Further Optimal Regret Bounds for Thompson Sampling, section 1; "
+    "Garivier and Moulines 2011, On Upper-Confidence Bound Policies for Switching Bandit "
     "Problems, section 2",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paragent.design import Design
-from paragent.errors import ParagentError
+from paragent.errors import ParagentError, UsageError
 from paragent.factor_space import FactorSpace, row_levels
 from paragent.outcome import Evaluation, Failed, Measured, Usage
 from paragent.search.portfolio import Portfolio
@@ -32,10 +32,10 @@ def test_no_design_is_asked_twice_and_all_are_found() -> None:
     assert sum(portfolio.shares.values()) == 36
 
 
-def test_every_member_is_tried_and_credit_decides() -> None:
-    """Only what greedy proposes is measured; the others' proposals fail: greedy proposes most."""
+def test_credit_decides_against_a_leader_that_adds_nothing() -> None:
+    """Only what greedy proposes is measured; the leader's proposals fail: greedy proposes most."""
     space = FactorSpace({"a": list(range(15)), "b": list(range(15))})
-    portfolio = Portfolio(space, members="random+greedy+ageing_evolution", c=0.1)
+    portfolio = Portfolio(space, members="random+greedy", trust=2)
     for _ in range(60):
         for proposal in portfolio.ask(1):
             if proposal.by == "greedy":
@@ -43,9 +43,28 @@ def test_every_member_is_tried_and_credit_decides() -> None:
             else:
                 failed = {"t": Failed("timeout", "slow")}
                 portfolio.tell(Evaluation(proposal.design, "dev", "search-eval", failed))
-    shares = portfolio.shares
-    assert min(shares.values()) >= 1
-    assert shares["greedy"] > 30
+    assert portfolio.shares["greedy"] > 30
+
+
+def test_without_evidence_the_leader_proposes_most() -> None:
+    """Nothing is told back: the prior alone gives the first member most of 40 turns."""
+    space = FactorSpace({"a": list(range(15)), "b": list(range(15))})
+    portfolio = Portfolio(space, members="random+greedy+ageing_evolution")
+    assert len(portfolio.ask(40)) == 40
+    assert portfolio.shares["random"] > 20
+
+
+def test_the_leader_lays_out_the_start_and_has_small_spaces_alone() -> None:
+    """Labels of mcts come first whatever is drawn; nine designs are all the leader's."""
+    space = FactorSpace({"a": list(range(9)), "b": list(range(9))})
+    portfolio = Portfolio(space, members="mcts/random", trust=0.01)
+    for _ in range(6):
+        (proposal,) = portfolio.ask(1)
+        assert (proposal.by, proposal.purpose) == ("mcts", "label")
+        portfolio.tell(told(proposal.design))
+    small = Portfolio(FactorSpace({"a": [0, 1, 2], "b": [0, 1, 2]}), members="random/greedy")
+    assert len(small.ask(9)) == 9 and small.ask(1) == []
+    assert small.shares["greedy"] == 0
 
 
 def test_the_gain_by_hand() -> None:
@@ -57,8 +76,17 @@ def test_the_gain_by_hand() -> None:
     assert portfolio._gain(told(two, 10.0)) == pytest.approx(0.1 * 0.4 / (10 / 5.5))
 
 
-@pytest.mark.parametrize("members", ["", "portfolio", "random+portfolio", "nobody"])
+@pytest.mark.parametrize(
+    "members", ["", "portfolio", "random+portfolio", "nobody", "random+random"]
+)
 def test_members_that_are_none_are_refused(members: str) -> None:
-    """None, itself, or an unknown name."""
+    """None, itself, an unknown name, or one twice."""
     with pytest.raises(ParagentError, match=r"portfolio|nobody"):
         Portfolio(SPACE, members=members)
+
+
+@pytest.mark.parametrize(("trust", "keep"), [(0.0, 0.9), (-1.0, 0.9), (8.0, 0.0), (8.0, 1.1)])
+def test_options_out_of_range_are_refused(trust: float, keep: float) -> None:
+    """A prior of no weight would never yield to a draw; credit cannot grow with age."""
+    with pytest.raises(UsageError, match="trust is"):
+        Portfolio(SPACE, trust=trust, keep=keep)
