@@ -32,7 +32,7 @@ MEMBERS = "mcts+gp+tpe+ageing_evolution+knapsack+bandit+random"
 TRIES = 10
 #: Spread of one proposal's credit; how much less than the leader a member is expected to earn:
 #: the second member, and every further one.
-SPREAD, SECOND, FURTHER = 0.35, 0.15, 0.3
+SPREAD, SECOND, FURTHER = 0.35, 0.12, 0.4
 #: Designs of a space that belongs to the leader alone.
 FEW = 16
 

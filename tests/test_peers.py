@@ -23,7 +23,7 @@ from paragent.search.greedy import Greedy
 from paragent.searcher import Searcher
 
 SPACE = FactorSpace({"a": list(range(6)), "b": list(range(6)), "c": [0, 1]})
-PEERS = ("ageing_evolution", "aflow", "agentsquare", "greedy", "gp")
+PEERS = ("ageing_evolution", "aflow", "agentsquare", "boad", "greedy", "gp")
 
 
 def told(design: Design, score: float, usd: float = 0.1) -> Evaluation:
