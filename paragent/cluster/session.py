@@ -91,7 +91,9 @@ def own_settings(folder: Path) -> dict[str, str]:
         handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_hex(32))
-    return {**_QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    # Ray's workers run at nice 15 by default: on a busy machine they would get next to nothing.
+    return {**_QUIET, **auth, "RAY_worker_niceness": "0"}
 
 
 def joining_settings() -> dict[str, str]:
