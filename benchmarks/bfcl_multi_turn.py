@@ -42,7 +42,7 @@ from paragent.world_benchmark import WorldBenchmark
 from paragent.worlds.calls import Call, read_calls
 from paragent.worlds.files import Files
 from paragent.worlds.office import Mathematics, Messages, Posts, Tickets
-from paragent.worlds.service import Fault, Service
+from paragent.worlds.service import Fault, Service, told
 from paragent.worlds.trading import Trading
 from paragent.worlds.travel import Travel
 from paragent.worlds.vehicle import Vehicle
@@ -99,7 +99,7 @@ class Desk(Environment):
 
         def run(**arguments: Any) -> str:
             try:
-                result = function(**arguments)
+                result = told(lambda: function(**arguments))
             except Fault as fault:
                 raise Refused(str(fault)) from None
             text = json.dumps(result, ensure_ascii=False, default=str)
@@ -162,7 +162,7 @@ def run_call(
     function = next(f for s in services.values() if (f := getattr(s, call.name, None)))
     arguments = call.arguments(parameters[call.name])
     try:
-        return function(**(arguments or {}))
+        return told(lambda: function(**(arguments or {})))
     except Fault as fault:
         return fault
 

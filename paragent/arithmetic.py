@@ -7,6 +7,7 @@ point, fractions as the shortest decimal of at most 6 places.
 from __future__ import annotations
 
 import ast
+import math
 from fractions import Fraction
 
 MAX_LENGTH = 200
@@ -38,6 +39,8 @@ def show(value: Fraction) -> str:
 
 def _value(node: ast.expr) -> Fraction:
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        if node.value == math.inf:  # 1e999999
+            raise ArithmeticFault(f"a number of more than {MAX_DIGITS} digits")
         value = Fraction(str(node.value))
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         inner = _value(node.operand)

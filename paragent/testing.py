@@ -37,6 +37,7 @@ from paragent.component import (
 from paragent.design import Design
 from paragent.environment import Interactive, World, replay
 from paragent.evaluate import score_of
+from paragent.hostile import answer_hostilely, hostile
 from paragent.outcome import Evaluation, Failed, Measured, Outcome, Usage
 from paragent.registry import BenchmarkPlugin, SearcherPlugin, searchers
 from paragent.runtime.cages import cage_tags, close_sandbox
@@ -375,6 +376,8 @@ class BenchmarkConformance:
     """What every benchmark must do."""
 
     plugin: BenchmarkPlugin
+    #: How many of `paragent.hostile`'s answers it must bear.
+    answers = 30
 
     def load(self) -> Benchmark:
         """The benchmark with its defaults; skips where something it needs is not there."""
@@ -440,6 +443,16 @@ class BenchmarkConformance:
 
         for task in benchmark.tasks("dev")[: 1 if self.plugin.needs else 3]:
             asyncio.run(check(task))
+
+    def test_hostile_answers_are_scored_or_refused_in_time(self) -> None:
+        """Empty, huge, nested texts and numbers without end: a score in [0, 1], and no hang."""
+        benchmark = self.load()
+        if isinstance(benchmark, Judged):
+            return  # its score is a model's
+        few = 3 if self.plugin.needs else self.answers
+        texts, tasks = list(hostile(few, seed=2)), benchmark.tasks("dev")[:20]
+        slowest, text = asyncio.run(answer_hostilely(benchmark, texts, tasks))
+        assert slowest < 5, f"{slowest:.1f} s for {text!r}"
 
     def test_the_context_holds_nothing_of_the_tasks(self) -> None:
         """No note and no example is a question of either split."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hostile import hostile
 from hypothesis import given
 from hypothesis import strategies as st
 from real_data import real_data
@@ -24,6 +23,7 @@ from paragent.grading.judge import ModelJudge, mark_in, show
 from paragent.grading.maths import MathsGrader, boxed, formula_in, normalised, same_formula
 from paragent.grading.numbers import final_number, number
 from paragent.grading.texts import drop, drop_score, exact, f1
+from paragent.hostile import hostile
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hostile import PROGRAMS, hostile
 from real_data import real_data
 from scripted import ScriptedModel, model_component
 
@@ -16,6 +15,7 @@ from paragent.benchmarks.humaneval import Problem
 from paragent.evaluate import score_of
 from paragent.grading.code import CodeGrader, code_in
 from paragent.grading.sql import query_in, sql_score
+from paragent.hostile import PROGRAMS, hostile
 from paragent.lab.graders import CHECKS, judge_agreement, measure
 from paragent.registry import benchmarks, components
 from paragent.runtime.model import Request

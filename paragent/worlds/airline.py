@@ -269,11 +269,6 @@ def _told(value: Any) -> str:
 def calculated(expression: str) -> str:
     """Plain arithmetic, to cents."""
     try:
-        value = evaluate(expression)
+        return str(cents(float(evaluate(expression))))
     except ArithmeticFault as fault:
         raise Refused(str(fault)) from None
-    try:
-        return str(cents(float(value)))
-    except ValueError:  # a fraction that has no end
-        above, _, below = value.partition("/")
-        return str(cents(int(above) / int(below)))

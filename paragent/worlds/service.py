@@ -8,7 +8,7 @@ those are equal. What cannot be done raises `Fault`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -30,6 +30,14 @@ class Service:
     def state(self) -> dict[str, Any]:
         """A copy of the public attributes."""
         return {k: copy.deepcopy(v) for k, v in vars(self).items() if not k.startswith("_")}
+
+
+def told(work: Callable[[], Any]) -> Any:
+    """What a function of a service gives; raises Fault, also where its arithmetic overflows."""
+    try:
+        return work()
+    except ArithmeticError:  # OverflowError, ZeroDivisionError and those of decimal
+        raise Fault("the result is no number that can be told") from None
 
 
 def day_of(text: str) -> date:
