@@ -8,12 +8,23 @@ import numpy as np
 import pytest
 from test_lab_compare import table
 
-from paragent.design import Design
+from paragent.design import Design, Param
 from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace
-from paragent.lab.best_arm import ARM_RULES, Arm, ArmElimination, BestArm, effects, survivors
+from paragent.lab.best_arm import (
+    ARM_RULES,
+    Arm,
+    ArmElimination,
+    BestArm,
+    components,
+    effects,
+    likeness,
+    shrunk,
+    survivors,
+)
 from paragent.lab.trial import Protocol, run_trial
 from paragent.outcome import Evaluation, Measured, Usage
+from paragent.recorded import Floats
 from paragent.searcher import Searcher
 
 SPACE = FactorSpace({"which": ["a", "b", "c"]})
@@ -114,3 +125,36 @@ def test_effects_without_tasks_in_common_are_means() -> None:
     assert rest == pytest.approx(0.21, abs=0.02)
     scores[3] = np.nan
     assert np.isnan(effects(scores)[0][3])
+
+
+def test_arms_that_share_a_level_are_alike() -> None:
+    """Two factors of two levels and one that never varies: two kinds, and each arm by itself; a
+    table of 500 arms is not laid out as matrices."""
+    levels: list[dict[str, Param]] = [{"a": a, "b": b, "c": 0} for a in "xy" for b in "uv"]
+    kinds = likeness(levels)
+    assert kinds.shape == (3, 4, 4)
+    assert kinds[0].tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
+    assert likeness([{"a": i} for i in range(500)]).shape == (1, 500, 0)
+
+
+@pytest.mark.parametrize("alike", [np.eye(2)[None], np.zeros((1, 2, 0))])
+def test_shrinking_by_hand(alike: Floats) -> None:
+    """.4 and .8, spread and error .04 each: half of the way to .6, variance .02."""
+    mean, variance = shrunk(np.array([0.4, 0.8]), np.full(2, 0.04), alike, np.array([0.04]))
+    assert mean == pytest.approx([0.5, 0.7])
+    assert variance == pytest.approx([0.02, 0.02], abs=1e-6)
+
+
+def test_an_arm_never_run_is_read_by_its_levels() -> None:
+    """(x, u) and (x, v) score .8, (y, u) .2: the fit finds that the first factor matters, and
+    (y, v), never run, is expected near (y, u); it is in more doubt than any other."""
+    kinds = likeness([{"a": a, "b": b} for a in "xy" for b in "uv"])
+    level = np.array([0.8, 0.8, 0.2, np.nan])
+    error = np.array([1e-3, 1e-3, 1e-3, np.inf])
+    parts = np.full(3, 0.01)
+    for _ in range(20):
+        parts = components(level, error, kinds, parts)
+    assert parts[0] > 5 * max(parts[1:])
+    mean, variance = shrunk(level, error, kinds, parts)
+    assert mean[3] < 0.3
+    assert variance.argmax() == 3

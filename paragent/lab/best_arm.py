@@ -5,8 +5,9 @@ does; so they are contenders of the lab, not searchers of a run.
 
     arm_elimination   AgentOpt's default, as published: start with a tenth of the tasks, double;
                       drop i where mean_i + c SE_i < mean_j - c SE_j of the best j, c = 1
-    best_arm          top-two Thompson sampling (Russo 2016) on normal posteriors that share a prior
-                      fitted to all arms; of leader and challenger the one runs a block whose doubt
+    best_arm          top-two Thompson sampling (Russo 2016) on normal posteriors under a prior
+                      fitted to all arms: what a level is worth wherever it stands, and what each
+                      arm has by itself; of leader and challenger the one runs a block whose doubt
                       is larger for its cost
 """
 
@@ -14,14 +15,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from paragent.design import Design
+from paragent.design import Design, Param
 from paragent.errors import UsageError
-from paragent.factor_space import FactorSpace
+from paragent.factor_space import FactorSpace, row_levels
 from paragent.outcome import Evaluation
 from paragent.racing import BLOCK
 from paragent.recorded import Floats
@@ -29,6 +30,9 @@ from paragent.searcher import Proposal, Searcher
 
 #: More arms than this are no table to run whole.
 MOST_ARMS = 5000
+#: Up to so many arms are read by the levels that they share; steps of the fit at a time; the least
+#: variance of a kind of effect.
+MOST_ALIKE, STEPS, LEAST = 400, 3, 1e-5
 
 
 @dataclass
@@ -122,6 +126,8 @@ class BestArm:
         self._place = {arm.design.hash: i for i, arm in enumerate(self._arms)}
         self._column: dict[str, int] = {}
         self._scores = np.full((len(self._arms), tasks), np.nan)
+        self._alike = likeness([row_levels(arm.design) or {} for arm in self._arms])
+        self._parts = np.full(len(self._alike), 0.01)
         self._rng = random.Random(seed)
         self._fresh = list(self._arms)
         self._rng.shuffle(self._fresh)
@@ -140,8 +146,9 @@ class BestArm:
     def beliefs(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation of every arm's mean over all tasks, given all arms.
 
-        Normal posteriors under one normal prior, whose spread is what the arms differ by beyond
-        noise. An arm that has all its tasks is known.
+        Normal posteriors under a normal prior whose spread is what the arms differ by beyond
+        noise: by their levels, which arms share, and each by itself. An arm that has all its
+        tasks is known.
         """
         known = ~np.isnan(self._scores)
         count = known.sum(axis=1)
@@ -149,12 +156,9 @@ class BestArm:
         share = 1 - count / self._tasks
         with np.errstate(divide="ignore"):
             error = np.where(count > 0, rest / np.maximum(count, 1) * share, np.inf)
-        seen = count > 0
-        centre = float(level[seen].mean())
-        spread = max(float(level[seen].var() - error[seen].mean()), 1e-4)
-        weight = spread / (spread + error)
-        mean = centre + weight * (np.where(seen, level, centre) - centre)
-        return mean, np.sqrt(np.where(np.isinf(error), spread, weight * error))
+        self._parts = components(level, error, self._alike, self._parts)
+        mean, variance = shrunk(level, error, self._alike, self._parts)
+        return mean, np.sqrt(np.where(error > 0, variance, 0.0))
 
     def recommend(self) -> Design:
         """The arm of the highest posterior mean."""
@@ -188,6 +192,62 @@ class BestArm:
         self._arms[i].learn(evaluation)
         for task, score in evaluation.scores.items():
             self._scores[i, self._column.setdefault(task, len(self._column))] = score
+
+
+def likeness(levels: Sequence[Mapping[str, Param]]) -> Floats:
+    """[kinds, arms, arms]: 1 where two arms share the level of a factor, one kind for each factor
+    that tells arms apart and unites some; the last kind is each arm by itself. With more than
+    MOST_ALIKE arms only the last, which is no longer a matrix worth its size: [1, arms, 0]."""
+    if len(levels) > MOST_ALIKE:
+        return np.zeros((1, len(levels), 0))
+    kinds = []
+    for name in sorted({name for row in levels for name in row}):
+        own = [str(row.get(name, "")) for row in levels]
+        if 1 < len(set(own)) < len(own):
+            places = np.array([sorted(set(own)).index(x) for x in own])
+            kinds.append((places[:, None] == places[None, :]).astype(float))
+    return np.array([*kinds, np.eye(len(levels))])
+
+
+def components(level: Floats, error: Floats, alike: Floats, parts: Floats) -> Floats:
+    """Variances of the kinds of effects, [kinds], improved from `parts` by a few steps of the
+    minorise-maximise rule for variance components (Zhou, Hu, Zhou and Lange 2019, section 3):
+    each is multiplied by sqrt(y'WGWy / tr(WG)), W the inverse covariance of what was seen."""
+    seen = ~np.isnan(level)
+    y = level[seen]
+    if alike.shape[2] == 0 or len(y) < 3:
+        spread = float(y.var() - error[seen].mean()) if len(y) else 0.0
+        return np.full(len(alike), max(spread / len(alike), LEAST))
+    kinds = alike[:, seen][:, :, seen]
+    for _ in range(STEPS):
+        inverse = np.linalg.inv(np.tensordot(parts, kinds, 1) + np.diag(error[seen] + 1e-9))
+        one = inverse.sum(axis=1)
+        w = inverse @ (y - float(one @ y) / float(one.sum()))
+        up = np.einsum("i,kij,j->k", w, kinds, w)
+        down = np.einsum("ij,kij->k", inverse, kinds)
+        parts = np.maximum(parts * np.sqrt(up / down), LEAST)
+    return parts
+
+
+def shrunk(level: Floats, error: Floats, alike: Floats, parts: Floats) -> tuple[Floats, Floats]:
+    """Posterior mean and variance of every arm's level, [arms] each: best linear prediction
+    (Robinson 1991, section 2) around the generalised least squares mean."""
+    seen = ~np.isnan(level)
+    if alike.shape[2] == 0:
+        spread = float(parts.sum())
+        weight = spread / (spread + error)
+        centre = float(level[seen].mean())
+        mean = centre + weight * (np.where(seen, level, centre) - centre)
+        return mean, np.where(np.isinf(error), spread, weight * error)
+    prior = np.tensordot(parts, alike, 1)
+    across = prior[:, seen]
+    inverse = np.linalg.inv(across[seen] + np.diag(error[seen] + 1e-9))
+    one = inverse.sum(axis=1)
+    centre = float(one @ level[seen]) / float(one.sum())
+    mean = centre + across @ (inverse @ (level[seen] - centre))
+    variance = np.diag(prior) - np.einsum("ij,jk,ik->i", across, inverse, across)
+    found: Floats = np.maximum(variance, 1e-12)
+    return mean, found
 
 
 def effects(scores: Floats, rounds: int = 5) -> tuple[Floats, float]:
