@@ -26,7 +26,8 @@ class RunConfig:
     part of the caps in dollars, tokens, calls and minutes that the search must leave for the
     finalists. `cost` is the unit of the second objective. `prompts` are texts that stand for
     templates of components: `{component: {template: text}}`. With `prune` a value model skips
-    proposals that have no chance to extend the front, once its forecasts have proved good.
+    proposals that have no chance to extend the front, once its forecasts have proved good. With
+    `race` a design is measured block by block and left once another surely dominates it.
 
     `subagents` are ready sub-agents that may stand where an agent stands ("all": every one that can
     run), `max_tools` the most tools of an agent that is composed. `inventory` holds the user's own
@@ -60,6 +61,7 @@ class RunConfig:
     max_calls_per_task: int = 20
     failure_limit: float = 0.2
     prune: bool = True
+    race: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     subagents: tuple[str, ...] = ()
@@ -99,8 +101,9 @@ class RunConfig:
             _names(name, getattr(self, name))
         if not isinstance(self.inventory, Mapping):
             raise UsageError(f"inventory is {self.inventory!r}; wanted a mapping")
-        if not isinstance(self.prune, bool):
-            raise UsageError(f"prune is {self.prune!r}; wanted true or false")
+        for name in ("prune", "race"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} is {getattr(self, name)!r}; wanted true or false")
         if not isinstance(self.options, Mapping):
             raise UsageError(f"options is {self.options!r}; wanted names with values")
         wrong = misshapen(self.prompts)

@@ -3,7 +3,7 @@
     until a cap is reached:
         proposal = searcher.ask(1)                       # up to `parallel` are in flight
         the pruner skips it where it cannot extend the front; a few of those are run anyway
-        outcomes = executor runs it on dev tasks
+        outcomes = executor runs it on dev tasks; with `race`, until it is surely dominated
         store, then tell the searcher in the order of proposal
     finalists: more dev tasks decide the front; the untouched test split reports it
 
@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from paragent.benchmark import Benchmark
 from paragent.config import RunConfig
@@ -26,6 +26,7 @@ from paragent.executor import Executor, Job
 from paragent.outcome import Evaluation, Outcome, Purpose, Split
 from paragent.pareto import front as pareto_front
 from paragent.pruner import Pruner
+from paragent.racing import BLOCK, Entrant
 from paragent.runtime.ledger import Ledger
 from paragent.searcher import Proposal, Searcher
 from paragent.stats import paired_difference
@@ -47,6 +48,8 @@ class Engine:
     ledger: Ledger
     watch: Callable[[str, Evaluation | None], None]
     pruner: Pruner | None = None
+    #: Scores and mean cost of every design told with all its tasks: whom later ones race against.
+    rivals: list[tuple[Mapping[str, float], float]] = field(default_factory=list)
 
     async def search(self) -> str:
         """Search until a cap is reached or nothing is left to propose; returns what ended it."""
@@ -68,9 +71,7 @@ class Engine:
                     wish = proposal.tasks or self.config.tasks
                     ids = wish if isinstance(wish, tuple) else tuple(t.id for t in tasks[:wish])
                     self.store.add_design(proposal.design)
-                    job = asyncio.ensure_future(
-                        self.measure(proposal.design, "dev", ids, proposal.purpose)
-                    )
+                    job = asyncio.ensure_future(self._run(proposal, ids))
                     window.append((number, proposal, job))
                     number += 1
                 if not window:
@@ -85,6 +86,7 @@ class Engine:
                     found.design, "dev", proposal.purpose, found.outcomes, position, proposal.by
                 )
                 self.store.add_evaluation(told)
+                self._enter(told)
                 self.searcher.tell(told)
                 if self.pruner:
                     self.pruner.tell(told)
@@ -104,6 +106,25 @@ class Engine:
             design, purpose = proposals[0].design, proposals[0].purpose
             self.searcher.tell(Evaluation(design, "dev", purpose, {}))
         return self.pruner.last_hope() if self.pruner else None
+
+    async def _run(self, proposal: Proposal, ids: Sequence[str]) -> Evaluation:
+        """All its tasks; with `race` block by block, until a design that was told before this one
+        was asked for surely dominates it."""
+        if not self.config.race or proposal.tasks or proposal.purpose != "search-eval":
+            return await self.measure(proposal.design, "dev", ids, proposal.purpose)
+        entrant, done = Entrant(tuple(self.rivals)), 0
+        while True:
+            done = min(len(ids), done + BLOCK)
+            found = await self.measure(proposal.design, "dev", ids[:done], proposal.purpose)
+            cost = found.cost(self.config.cost)
+            if done == len(ids) or (cost is not None and entrant.lost(found.scores, cost)):
+                return found
+
+    def _enter(self, told: Evaluation) -> None:
+        """What later designs race against: whatever ran all its tasks."""
+        cost, whole = told.cost(self.config.cost), len(told.outcomes) >= self.config.tasks
+        if self.config.race and cost is not None and whole and told.n:
+            self.rivals.append((told.scores, cost))
 
     async def measure(
         self, design: Design, split: Split, task_ids: Sequence[str], purpose: Purpose

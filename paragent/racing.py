@@ -108,6 +108,36 @@ class Race:
         return None
 
 
+class Entrant:
+    """A design that is measured against rivals fixed before it began.
+
+    `rivals` are (scores task by task, mean cost per task). The null hypothesis is that no rival
+    dominates it: then the evidence of each is an e-process, and so is their mean, which the
+    entrant is dropped for once it reaches 1/alpha. Rivals that turn out dearer count as 0. Which
+    they are never depends on what else runs at the time, so the same race has the same end.
+    """
+
+    def __init__(
+        self, rivals: Sequence[tuple[Mapping[str, float], float]], alpha: float = 0.05
+    ) -> None:
+        self._rivals, self._alpha = rivals, alpha
+        self._pairs = [Pair() for _ in rivals]
+
+    def lost(self, scores: Mapping[str, float], cost: float) -> bool:
+        """Whether it is surely dominated, by all its scores so far and its mean cost per task.
+
+        Scores of earlier calls must come first, in the same order.
+        """
+        against = [-math.inf]
+        for pair, (theirs, price) in zip(self._pairs, self._rivals, strict=True):
+            common = [t for t in scores if t in theirs]
+            pair.add([theirs[t] - scores[t] for t in common[pair.seen :]])
+            if price <= cost:
+                against.append(pair.now)
+        evidence = float(np.logaddexp.reduce(against)) - math.log(max(1, len(self._rivals)))
+        return evidence >= -math.log(self._alpha)
+
+
 class Raced:
     """A searcher around another: each of its proposals is measured block by block, up to `most`
     tasks, and left where one of the designs measured before surely dominates it.

@@ -67,10 +67,11 @@ def run(
     config = RunConfig(
         benchmark="sums",
         evals=caps.pop("evals", 9),
-        tasks=10,
+        tasks=caps.pop("tasks", 10),
         confirm=10,
         test_tasks=20,
         parallel=3,
+        race=bool(caps.pop("race", 0)),
     )
 
     async def go() -> tuple[str, list[Evaluation], list[str]]:
@@ -110,6 +111,24 @@ def test_designs_are_told_in_the_order_of_proposal(scripted: Make, tmp_path: Pat
     assert len({tuple(e.outcomes) for e in searcher.told}) == 1
     assert [e.score for e in searcher.told] == [0.0] * 4 + [1.0] * 5
     assert stored == searcher.told
+
+
+def test_a_raced_design_is_left_once_it_is_surely_dominated(scripted: Make, tmp_path: Path) -> None:
+    """Five good designs, then four that solve nothing: they meet those told before they began, and
+    are left after 10 of 20 tasks; a run that a cap cut in two ends the same."""
+    model = scripted(adds)
+    order = [*DESIGNS[4:], *DESIGNS[:4]]
+    whole = ListSearcher(order)
+    stop, stored, _ = run(tmp_path / "one", whole, tasks=20, race=1)
+    calls = len(model.seen)
+    assert stop in ("space", "evaluations") and stored == whole.told
+    assert [len(e.outcomes) for e in whole.told] == [20] * 5 + [10] * 4
+    assert [e.n for e in whole.told] == [20] * 5 + [10] * 4, "the searcher is told how many"
+    assert calls == 5 * 20 + 4 * 10
+    assert run(tmp_path / "two", ListSearcher(order), tasks=20, race=1, calls=115)[0] == "calls"
+    again = ListSearcher(order)
+    run(tmp_path / "two", again, create=False, tasks=20, race=1)
+    assert again.told == whole.told
 
 
 def test_the_cap_on_evaluations_is_exact(scripted: Make, tmp_path: Path) -> None:

@@ -79,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-prune", action="store_true", help="run every proposal, however hopeless it looks"
     )
+    parser.add_argument(
+        "--race",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure a design block by block, and leave it once another surely dominates it",
+    )
     parser.add_argument("--no-report", action="store_true", help="write no HTML report at the end")
     parser.add_argument(
         "--dry-run",
@@ -124,6 +130,8 @@ def main(args: argparse.Namespace) -> int:
         settings["options"] = {**settings.get("options", {}), **given}
     if args.no_prune:
         settings["prune"] = False
+    if args.race is not None:
+        settings["race"] = args.race
     if args.dry_run:
         return _dry_run(settings, as_json=args.json)
 

@@ -51,7 +51,7 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
 }
 
 #: Keys of a file that have no flag of their own name, or are no setting of the run.
-_MORE = ("prune", "options", "benchmark_options", "prompts", "tools", "mcp", "out")
+_MORE = ("prune", "race", "options", "benchmark_options", "prompts", "tools", "mcp", "out")
 #: Sections that `paragent.inventory` reads.
 SECTIONS = ("tools", "mcp", "subagents")
 _LISTS = ("models", "include", "exclude")
