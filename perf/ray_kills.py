@@ -149,6 +149,7 @@ def one_run(seed: int, kind: str, latency_ms: int, calm: dict[str, Any]) -> dict
             }
         said, billed = json.loads(out), stats(url)
         unsure, paid = count(folder, "flights"), count(folder, "calls")
+        ended = (folder / "log").read_text().strip().splitlines()[-1:] if resumes else []
     return {
         "killed": killed,
         "resumes": resumes,
@@ -158,6 +159,7 @@ def one_run(seed: int, kind: str, latency_ms: int, calm: dict[str, Any]) -> dict
         + max(0, billed["billed"] - paid - unsure),
         "wrong": int(results(said) != results(calm)),
         "unsure": unsure,
+        "ended": ended,
     }
 
 
