@@ -151,10 +151,10 @@ async def answer_hostilely(
     """Give every text to the benchmark, the tasks in turn; the slowest one's processor seconds and
     its first 80 characters.
 
-    A scorer gets it as the answer. In a world it is what the design says where the world asks (a
-    network, a commons); else an argument of one tool after another, and a word to the user; then
-    the world is scored. Raises what a scorer or a tool raises, and ValueError for a score outside
-    [0, 1].
+    A scorer gets it as the answer. A world that asks (a network, a commons, a customer) gets it as
+    what the design says; every second world with tools gets it as an argument of one tool after
+    another, and its user as a word; then the world is scored. Raises what a scorer or a tool
+    raises, and ValueError for a score outside [0, 1].
     """
     slowest = (0.0, "")
     try:
@@ -183,7 +183,8 @@ async def _in_worlds(
         world, opened = World(environment, benchmark.steps), opened + 1
         begin, first = time.process_time(), left[-1][:80]
         try:
-            if type(environment).play is not Environment.play:
+            plays = type(environment).play is not Environment.play
+            if plays and (opened % 2 or not environment.tools):
 
                 async def ask(_: str) -> Answer:
                     return Answer(left.pop() if left else "")
