@@ -142,6 +142,7 @@ def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
         else:
             options["address"] = address
         stack.callback(_shut_down)
+        stack.enter_context(_no_prints())
         with _plainly(address), _quietly():
             ray.init(**options)
         yield _joined(address, own=address == "local")
@@ -163,6 +164,18 @@ def _joined(address: str, *, own: bool) -> Joined:
 def _running() -> bool:
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())
+
+
+@contextlib.contextmanager
+def _no_prints() -> Iterator[None]:
+    """Ray prints a lost worker's epitaph to standard output, which is the command's own (JSON)."""
+    worker = importlib.import_module("ray._private.worker")
+    before = getattr(worker, "print_to_stdstream", None)
+    worker.print_to_stdstream = lambda *_, **__: None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before  # type: ignore[attr-defined]
 
 
 def _shut_down() -> None:
