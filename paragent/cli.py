@@ -55,9 +55,7 @@ COMMANDS: Mapping[str, Command | Group] = {
         "Ray clusters",
         {
             "validate": Command("paragent.commands.cluster_validate", "check a cluster file"),
-            "check": Command(
-                "paragent.commands.cluster_check", "can this cluster run this search"
-            ),
+            "check": Command("paragent.commands.cluster_check", "can this cluster run this search"),
         },
     ),
     "doctor": Command("paragent.commands.doctor", "check this machine"),

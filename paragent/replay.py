@@ -148,6 +148,9 @@ class Replay:
         finally:
             self.clock.run(design.hash, [wait] * ran)
 
+    async def aclose(self) -> None:
+        """Nothing of its own."""
+
     def _check_budget(self, cost: float) -> None:
         if self._budget is not None and self.tasks_run >= self._budget:
             raise CapReached("tasks")

@@ -73,6 +73,9 @@ class CommitteeReplay:
         """Never used: answers are graded already."""
         raise UsageError("a recorded matrix is graded already")
 
+    async def aclose(self) -> None:
+        """Nothing of its own."""
+
     async def run(self, job: Job, on_outcome: OnOutcome) -> None:
         """Grade the design on the tasks asked."""
         rule = self.space.rule(Design.from_data(job.design))
