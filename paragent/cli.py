@@ -49,15 +49,6 @@ COMMANDS: Mapping[str, Command | Group] = {
     "fetch": Command("paragent.commands.fetch", "get a benchmark's public data, once"),
     "draw": Command("paragent.commands.draw", "a design as a picture (SVG)"),
     "cache": Command("paragent.commands.cache", "the shared cache of endpoint answers"),
-    "submit": Command("paragent.commands.submit", "hand a search to a Ray cluster as a job"),
-    "attach": Command("paragent.commands.attach", "follow a run or a job, and bring its run home"),
-    "cluster": Group(
-        "Ray clusters",
-        {
-            "validate": Command("paragent.commands.cluster_validate", "check a cluster file"),
-            "check": Command("paragent.commands.cluster_check", "can this cluster run this search"),
-        },
-    ),
     "doctor": Command("paragent.commands.doctor", "check this machine"),
     "lab": Group(
         "measurements of Paragent's own parts",

@@ -267,18 +267,19 @@ def test_nothing_is_left_running(end: signal.Signals | None, tmp_path: Path) -> 
     codes = [process.communicate(timeout=120) and process.returncode for process in running]
     assert codes == ([0, 0] if end is None else [-end, -end])
     deadline = time.monotonic() + 10
-    names = [f"pgr-{process.pid}-" for process in running]
+    names = [f"/tmp/pgr-{process.pid}-" for process in running]
     while (left := alive(names)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left == []
 
 
 def alive(names: list[str]) -> list[str]:
-    """Commands of processes that name one of these folders."""
+    """Commands of processes that name one of these folders, or have it in their environment."""
     left = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             words = (entry / "cmdline").read_text(errors="replace").replace("\0", " ")
-            if any(name in words for name in names):
+            settings = (entry / "environ").read_text(errors="replace")
+            if any(name in words + settings for name in names):
                 left.append(words)
     return left

@@ -7,7 +7,7 @@
 Ray's own defaults suit one user on a machine. Here every session of ours has a temporary folder of
 its own (short: it holds sockets), a token of its own in it, no usage statistics, no dashboard, and
 health checks that notice a lost node within 5 s (Ray's take up to 15). A Ray that we started ends
-with us, also when we are killed; its folder is swept up by the next session.
+with us, also when we are killed: see `watchman.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -123,6 +124,7 @@ def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
         if address == "local" and not _running():
             folder = stack.enter_context(_own_folder())
             settings = own_settings(folder)
+            stack.enter_context(_watched(settings["RAY_AUTH_TOKEN_PATH"]))
         stack.enter_context(_environment(settings))
         ray = the_ray()
         if ray.is_initialized():
@@ -217,6 +219,22 @@ def _own_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _watched(token: str) -> Iterator[None]:
+    """A process outlives us to end what a killed driver leaves of its Ray."""
+    watchman = subprocess.Popen(
+        [sys.executable, "-I", str(Path(__file__).with_name("watchman.py")), token],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for us
+    )
+    try:
+        yield
+    finally:
+        watchman.communicate()  # ends what Ray left, then itself
 
 
 def _sweep() -> None:
