@@ -44,10 +44,11 @@ from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.models_file import all_models, register_models, require_keys
 from paragent.runtime.pocket import close_pool
 from paragent.runtime.session import Session
-from paragent.searcher import Searcher
+from paragent.searcher import Searcher, WarmStarts
 from paragent.space import DesignSpace, Limits
 from paragent.store import Store
 from paragent.template import flat, mistaken
+from paragent.warm_start import evidence, outcome_note, read_run, same_benchmark, save_model
 
 if TYPE_CHECKING:
     from paragent.cluster.executor import Workforce
@@ -99,6 +100,7 @@ def optimize(
         store.set_meta("notes", prepared.notes)
         store.set_meta("benchmark_version", prepared.benchmark.version)
         store.set_meta("benchmark_tasks", tasks_digest(prepared.benchmark))
+        store.set_meta("warm_start", prepared.earlier)
         store.set_meta("config", prepared.config.to_data())  # last: a run that has it can go on
         run_loop(_run(prepared, store, progress, force))
     return Run(folder)
@@ -133,7 +135,8 @@ def resume(
         wrong = [key for key in changes if key not in allowed]
         if wrong:
             raise UsageError(f"resume can change {', '.join(allowed)} only, not {wrong[0]!r}")
-        prepared = _Prepared(replace(stored, **changes), benchmark, stored=True)
+        earlier = store.meta("warm_start")
+        prepared = _Prepared(replace(stored, **changes), benchmark, stored=True, earlier=earlier)
         version = store.meta("benchmark_version")
         if prepared.benchmark.version != version:
             raise StoreError(
@@ -185,9 +188,18 @@ class _Prepared:
     """A request checked as a whole before anything is written or spent."""
 
     def __init__(
-        self, config: RunConfig, benchmark: Benchmark | None, *, stored: bool = False
+        self,
+        config: RunConfig,
+        benchmark: Benchmark | None,
+        *,
+        stored: bool = False,
+        earlier: Mapping[str, Any] | None = None,
     ) -> None:
         config = config.anchored()
+        if config.warm_start is not None and not stored:
+            earlier = read_run(Path(config.warm_start))
+        #: What another run measured, as it is kept with this one.
+        self.earlier = earlier
         self.benchmark = benchmark or benchmark_of(config, stored=stored)
         self._own = benchmark is not None
         self.searcher = searchers[config.searcher]
@@ -273,12 +285,25 @@ class _Prepared:
         )
         self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
         self.proposer = self._proposer(config)  # so is an option that the searcher refuses
+        if earlier is not None:
+            self._start_warm(earlier)
 
     def _proposer(self, config: RunConfig) -> Searcher:
         options = dict(config.options)
         if self.searcher.reads_tasks:
             options["questions"] = {t.id: t.question for t in self.benchmark.tasks("dev")}
         return self.searcher.make(self.space, seed=config.seed, cost=config.cost, **options)
+
+    def _start_warm(self, earlier: Mapping[str, Any]) -> None:
+        """Hand the earlier run's evaluations to a searcher that can use them, and say so."""
+        usable, said = evidence(earlier, self.space, self.config.cost)
+        if not isinstance(self.proposer, WarmStarts):
+            said = f"searcher {self.searcher.name} cannot start from an earlier run: it is ignored"
+        elif usable:
+            benchmark = self.benchmark
+            same = same_benchmark(earlier, self.config.benchmark, benchmark.version)
+            self.proposer.warm(usable, same=same)
+        self.notes.append(said)
 
     def _check_helpers(self, helpers: Sequence[str], config: RunConfig) -> None:
         """A judge spends under the same caps; one that answers and judges is told of."""
@@ -384,6 +409,11 @@ async def _run(
         store.set_meta("stopped_by", stopped)
         if engine.pruner:
             store.set_meta("pruning", engine.pruner.record())
+        warm = prepared.proposer
+        if isinstance(warm, WarmStarts) and (became := warm.warm_record()) is not None:
+            store.set_meta("warm_record", became)
+            prepared.notes.append(outcome_note(became))
+        save_model(store.folder, store.evaluations(), prepared.space, config)
         watcher.say("settling", stopped)
         cut = await engine.settle(store.evaluations(), [baseline])
         store.set_meta("notes", [*prepared.notes, *_warnings(store, config, stopped, cut)])

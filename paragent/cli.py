@@ -74,6 +74,9 @@ COMMANDS: Mapping[str, Command | Group] = {
             "pocket-table": Command(
                 "paragent.lab.pocket_table", "what the pocket models can do, with intervals"
             ),
+            "warm-start": Command(
+                "paragent.lab.warm_start", "what starting from an earlier run gains or loses"
+            ),
             "own-tables": Command("paragent.lab.own_tables", "make the design tables that ship"),
             "random-table": Command("paragent.lab.random_table", "a synthetic table to check on"),
             "ablate": Command("paragent.lab.ablate", "what each component does, against a control"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from paragent.design import Design
 from paragent.outcome import Evaluation, Purpose
@@ -39,6 +39,29 @@ class Searcher(Protocol):
 
     def tell(self, evaluation: Evaluation) -> None:
         """What came of one proposal (or of a design another searcher proposed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier run measured of a design: mean score with the variance of its error, and
+    mean cost per task in the new run's unit (None: not known)."""
+
+    design: Design
+    score: float
+    variance: float
+    cost: float | None
+
+
+@runtime_checkable
+class WarmStarts(Protocol):
+    """A searcher that can start from an earlier run's evaluations."""
+
+    def warm(self, earlier: Sequence[Earlier], *, same: bool) -> None:
+        """Before the first `ask`. They enter what it believes, never what it was told; `same`: of
+        the same benchmark."""
+
+    def warm_record(self) -> Mapping[str, Any] | None:
+        """What became of them, as plain data; None where there were none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,16 +24,18 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paragent.design import Design
 from paragent.errors import UsageError
 from paragent.outcome import CostName, Evaluation
 from paragent.registry import SearcherPlugin
 from paragent.search_tree import Tree
-from paragent.searcher import Proposal, Space
+from paragent.searcher import Earlier, Proposal, Space
 from paragent.stats import variance_of_mean
 from paragent.value.improve import excess, hypervolume_gain
 from paragent.value.surrogate import Surrogate
+from paragent.value.transfer import Old, WarmSurrogate
 
 #: log10 cost of a free design where no other is known.
 FREE = -7.0
@@ -125,7 +127,8 @@ class Mcts:
         few = warm_up if self._listed is None else round(math.log2(max(2, len(self._listed))))
         self._warm_up = max(1, min(int(warm_up), few))
         self.tree = Tree()
-        self.model = Surrogate(seed)
+        self.model: Surrogate | WarmSurrogate = Surrogate(seed)
+        self._seed_number, self._offered = seed, list[Design]()
         self._number: dict[str, int] = {}
         self._designs: dict[str, Design] = {}
         self._asked: set[str] = set()
@@ -134,6 +137,25 @@ class Mcts:
         self._rows: dict[str, Mapping[str, float]] = {}
         self._edits: dict[str, Sequence[Design]] = {}
         self._turns = 0
+
+    def warm(self, earlier: Sequence[Earlier], *, same: bool) -> None:
+        """See `paragent.searcher.WarmStarts`: the value model starts from them, in place of seeds,
+        and those that are legal here are candidates."""
+        old = [
+            Old(self._row(e.design), e.score, e.variance, math.log10(e.cost) if e.cost else None)
+            for e in earlier
+        ]
+        self.model = WarmSurrogate(old, seed=self._seed_number, same=same)
+        legal = {e.design.hash: e.design for e in earlier if not self._space.check(e.design)}
+        self._offered = list(legal.values())
+
+    def warm_record(self) -> Mapping[str, Any] | None:
+        """See `paragent.searcher.WarmStarts`."""
+        return self.model.record() if isinstance(self.model, WarmSurrogate) else None
+
+    @property
+    def _warm(self) -> bool:
+        return isinstance(self.model, WarmSurrogate) and self.model.in_force
 
     # -- the search -----------------------------------------------------------------------------
 
@@ -145,7 +167,7 @@ class Mcts:
         return found
 
     def _propose(self) -> Proposal | None:
-        if len(self._asked) < self._warm_up or len(self.model) < 2:
+        if self._seeding():
             chosen, purpose = self._seed(), "label"
         else:
             score_alone = self._turns % SCORE_ALONE == SCORE_ALONE - 1
@@ -165,6 +187,13 @@ class Mcts:
         self._number[design.hash] = len(self.tree.nodes)
         self.tree = self.tree.grown(design.hash, design.label, parent, move)
         return Proposal(design, by="mcts", purpose=purpose)  # type: ignore[arg-type]
+
+    def _seeding(self) -> bool:
+        """Whether a seed comes next. After a warm start seeds and choices take turns at first: what
+        an earlier run chose says too little of whether it is right."""
+        if self._warm:
+            return len(self._asked) < self._warm_up and len(self._asked) % 2 == 1
+        return len(self._asked) < self._warm_up or len(self.model) < 2
 
     def tell(self, evaluation: Evaluation) -> None:
         """A measured evaluation is learned and backed up; one without score or cost teaches only
@@ -195,6 +224,8 @@ class Mcts:
 
     def _lottery(self, weighting: Weighting) -> list[int]:
         able = [(i, n) for i, n in enumerate(self.tree.nodes) if n.own is not None]
+        if not able:
+            return []  # a warm start before anything came back
         chances = mixed_probabilities(
             [weighting.value(*n.own) for _, n in able if n.own],
             [n.surprise for _, n in able],
@@ -246,6 +277,7 @@ class Mcts:
             one, other = self._designs[nodes[i].design], self._designs[rng.choice(others)]
             found.append((space.recombine(one, other, rng), i, "recombine"))
         found += [(space.sample(rng), 0, "top-down") for _ in range(FRESH)]
+        found += [(d, 0, "earlier") for d in self._offered if self._warm]
         return self._new(found)
 
     def _new(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -300,10 +332,12 @@ class Mcts:
         """(score, log cost) of what was measured. Where scores are known to be noisy, what the
         model makes of them: the luckiest of many draws would be a bar that nothing can pass."""
         points = list(zip(self.model.scores, self.model.costs, strict=True))
-        if not self.model.noisy:
-            return points
-        belief = self.model.told().score[0]
-        return [(float(b), c) for b, (_, c) in zip(belief, points, strict=False)]
+        if self.model.noisy:
+            belief = self.model.told().score[0]
+            points = [(float(b), c) for b, (_, c) in zip(belief, points, strict=False)]
+        if isinstance(self.model, WarmSurrogate) and self.model.in_force:
+            points.append(self.model.corner())
+        return points
 
     # -- seeds ----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paragent.commands.progress import watching
-from paragent.commands.runs import RUNS, add_json_argument, print_json
+from paragent.commands.runs import RUNS, add_json_argument, find_run, print_json
 from paragent.commands.spec import SETTINGS, names, read_spec
 
 _HELP = {
@@ -46,6 +46,7 @@ _HELP = {
     "answer": "own tasks: the column of the right answers",
     "scorer": "own tasks: number, exact, choice, f1, yes_no, judge or python:FILE:FUNCTION",
     "judge": "own tasks, scorer judge: the model that judges",
+    "warm_start": "an earlier run whose evaluations the search starts from, as far as they help",
 }
 
 #: Options of single searchers that have a flag; all others: `options:` in the specification.
@@ -128,6 +129,8 @@ def main(args: argparse.Namespace) -> int:
     given = {name: value for name in _OPTIONS if (value := getattr(args, name)) is not None}
     if given:
         settings["options"] = {**settings.get("options", {}), **given}
+    if args.warm_start is not None:
+        settings["warm_start"] = str(find_run(args.warm_start))
     if args.no_prune:
         settings["prune"] = False
     if args.race is not None:

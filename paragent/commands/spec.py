@@ -48,6 +48,7 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "answer": str,
     "scorer": str,
     "judge": str,
+    "warm_start": str,
 }
 
 #: Keys of a file that have no flag of their own name, or are no setting of the run.
@@ -55,7 +56,8 @@ _MORE = ("prune", "race", "options", "benchmark_options", "prompts", "tools", "m
 #: Sections that `paragent.inventory` reads.
 SECTIONS = ("tools", "mcp", "subagents")
 _LISTS = ("models", "include", "exclude")
-_TEXTS = ("benchmark", "searcher", "cost", "out", "data", "input", "answer", "scorer", "judge")
+_TEXTS = ("benchmark", "searcher", "cost", "out", "data", "input", "answer", "scorer", "judge",
+          "warm_start")  # fmt: skip
 
 
 def read_spec(path: Path) -> dict[str, Any]:

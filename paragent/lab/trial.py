@@ -28,7 +28,7 @@ from paragent.recorded import DesignTable
 from paragent.registry import searchers
 from paragent.replay import Noise, Replay
 from paragent.runtime.ledger import Caps, Ledger
-from paragent.searcher import Searcher
+from paragent.searcher import Earlier, Searcher, WarmStarts
 
 
 @dataclass(frozen=True)
@@ -167,10 +167,19 @@ def _value(text: str, default: object) -> object:
     return float(text) if isinstance(default, float) else text
 
 
-def run_trial(table: DesignTable, searcher: str, seed: int, protocol: Protocol) -> dict[str, Any]:
+def run_trial(
+    table: DesignTable,
+    searcher: str,
+    seed: int,
+    protocol: Protocol,
+    earlier: Sequence[Earlier] = (),
+    *,
+    same: bool = False,
+) -> dict[str, Any]:
     """Search the table once; the figures are those of docs/lab.md, by true values.
 
-    The same arguments give the same result in any process, but for `overhead_ms`.
+    `earlier` are evaluations that the searcher starts from, `same`: of the same table. The same
+    arguments give the same result in any process, but for `overhead_ms`.
     """
     name, options = parse_searcher(searcher)
     replay = Replay(
@@ -191,6 +200,10 @@ def run_trial(table: DesignTable, searcher: str, seed: int, protocol: Protocol) 
         made = searchers[name].make(table.space, seed=seed, cost="usd", **options)
         if protocol.raced and protocol.noise != "none":
             made = Raced(made, most=per_eval)
+    if earlier:
+        if not isinstance(made, WarmStarts):
+            raise UsageError(f"{name} cannot start from an earlier run")
+        made.warm(earlier, same=same)
     timed = Timed(made)
     watch = Watch(replay)
     config = RunConfig(
@@ -208,6 +221,7 @@ def run_trial(table: DesignTable, searcher: str, seed: int, protocol: Protocol) 
         "stopped_by": stop,
         "overhead_ms": 1000 * timed.seconds / max(1, len(watch.rows)),
         "virtual_s": replay.clock.now,
+        "warm": made.warm_record() if isinstance(made, WarmStarts) else None,
     }
 
 
