@@ -98,6 +98,22 @@ def results(said: dict[str, Any]) -> tuple[Any, ...]:
     return said["evaluations"], said["failed"], front, said["baseline"]["dev"]
 
 
+def until_a_call_is_sent(url: str, process: subprocess.Popen[str], after: int) -> None:
+    """Wait for `after` more answers, then for the arrival of a call: it is then in flight, and will
+    be for most of the server's latency. (After an answer there may be none: calls go in step.)"""
+    wanted = ask(url, "stats")["billed"] + after
+    deadline = time.monotonic() + 60
+    seen = None
+    while True:
+        now = ask(url, "stats")
+        if seen is not None and now["requests"] > seen:
+            return
+        seen = now["requests"] if now["billed"] >= wanted else None
+        assert process.poll() is None, "killed too late: the run is over"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 @pytest.mark.slow
 def test_kill_9_and_resume_ask_for_no_recorded_call_again(tmp_path: Path) -> None:
     """Killed with calls in flight: only those may be asked for again, at most once more, and each
@@ -112,12 +128,7 @@ def test_kill_9_and_resume_ask_for_no_recorded_call_again(tmp_path: Path) -> Non
     with serving("--latency-ms", "100") as url:
         process = start(wild, url, "search", *SMALL, "--out", "runs/one")
         for _ in range(2):  # killed, resumed, killed again, resumed
-            before = ask(url, "stats")["billed"]
-            deadline = time.monotonic() + 60
-            while ask(url, "stats")["billed"] < before + 15:
-                assert process.poll() is None, "killed too late: the run is over"
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
+            until_a_call_is_sent(url, process, after=15)
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
             process = start(wild, url, "resume", "runs/one", "--no-report", "--json")
