@@ -13,13 +13,13 @@ as officially (`assert f(input) == answer`).
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 from paragent.benchmark import Task
 from paragent.grading.code import CodeGrader, missing_cage
 from paragent.hub import Part, Row, Source
+from paragent.python_text import literal
 from paragent.registry import BenchmarkPlugin
 from paragent.rows_benchmark import RowsBenchmark
 
@@ -64,7 +64,7 @@ def load(data: str | Path | None = None) -> RowsBenchmark:
         if value == task.answer:
             return 1.0
         try:
-            return float(ast.literal_eval(value) == ast.literal_eval(task.answer))
+            return float(literal(value) == literal(task.answer))
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             code, given = calls[task.id]
             return await grader.passes(code, f"assert f({given}) == ({value})")

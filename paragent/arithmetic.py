@@ -10,6 +10,8 @@ import ast
 import math
 from fractions import Fraction
 
+from paragent.python_text import parse
+
 MAX_LENGTH = 200
 MAX_DIGITS = 30
 
@@ -24,7 +26,7 @@ def evaluate(expression: str) -> str:
         raise ArithmeticFault(f"an expression of {len(expression)} characters is too long")
     text = expression.strip().replace("\u00d7", "*").replace("\u00f7", "/").replace(",", "")
     try:
-        tree = ast.parse(text, mode="eval")
+        tree = parse(text, "eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise ArithmeticFault(f"{expression!r} is no arithmetic expression") from None
     return show(_value(tree.body))

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
+from paragent.python_text import parse
+
 MOST_CHARACTERS = 200
 
 _OTHER_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")"})
@@ -32,7 +34,7 @@ def makes(numbers: Sequence[int], target: int, given: str) -> float:
     if used != Counter(numbers):
         return 0.0
     try:
-        return float(_value(ast.parse(text, mode="eval").body) == target)
+        return float(_value(parse(text, "eval").body) == target)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return 0.0
 
