@@ -49,6 +49,10 @@ COMMANDS: Mapping[str, Command | Group] = {
     "fetch": Command("paragent.commands.fetch", "get a benchmark's public data, once"),
     "draw": Command("paragent.commands.draw", "a design as a picture (SVG)"),
     "cache": Command("paragent.commands.cache", "the shared cache of endpoint answers"),
+    "cluster": Group(
+        "Ray clusters",
+        {"validate": Command("paragent.commands.cluster_validate", "check a cluster file")},
+    ),
     "doctor": Command("paragent.commands.doctor", "check this machine"),
     "lab": Group(
         "measurements of Paragent's own parts",
