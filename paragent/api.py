@@ -19,7 +19,7 @@ from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
 from paragent.engine import Engine, comparable, front_of, measurable
 from paragent.environment import Interactive
-from paragent.errors import StoreError, UnknownName, UsageError
+from paragent.errors import CallFailure, StoreError, UnknownName, UsageError
 from paragent.estimate import Estimate, estimate
 from paragent.events import Event
 from paragent.executor import Executor, LocalExecutor
@@ -92,6 +92,7 @@ def optimize(
     folder = Path(out) if out else new_folder(prepared.config)
     if folder.exists():
         raise UsageError(f"{folder} exists already; a run needs a new folder (or: resume it)")
+    prepared.check_lines(address)
     with (
         prepared.hired(address, workers) as force,
         Store(folder, write=True, create=True) as store,
@@ -150,6 +151,8 @@ def resume(
                 "was measured on (a question, an answer or a scorer's choice has changed since); "
                 "bring the data back, or start a new run"
             )
+        if "finished" not in store.meta("meta", {}) or changes:
+            prepared.check_lines(address)
         store.set_meta("config", prepared.config.to_data())
         again = store.drop_failures(PASSING_KINDS)
         if again:
@@ -226,7 +229,7 @@ class _Prepared:
             component_of("model", name, "judge")
         specs = all_models() if config.models or helpers else {}
         require_keys([specs[name] for name in (*models, *helpers) if name in specs])
-        self.remote = any(name in specs for name in (*models, *helpers))
+        self.remote = {name: specs[name] for name in (*models, *helpers) if name in specs}
         self.models = tuple(models)
         self._helpers = tuple(helpers)
         self._check_helpers(helpers, config)
@@ -320,6 +323,21 @@ class _Prepared:
         """Workers that are ready for this request; None for address none."""
         models = (*self.models, *self._helpers)
         return hired(address, workers, self.config, self.benchmark, models, own=self._own)
+
+    def check_lines(self, address: str) -> None:
+        """Raise CallFailure where a model's server cannot be reached. Workers on other machines
+        may reach what this one does not: then they find out themselves."""
+        if not self.remote or address not in ("none", "local"):
+            return
+        from paragent.runtime.reach import unreached
+
+        for model, why in run_loop(unreached(self.remote.values())).items():
+            url = self.remote[model].base_url
+            raise CallFailure(
+                "connection",
+                f"model {model}: no line to {url} ({why}); start the server or correct the "
+                "model's base_url. Nothing was spent",
+            )
 
     def baseline(self) -> Design:
         """The cheapest model (by price of input and output) answering directly."""

@@ -22,12 +22,13 @@ from paragent.component import Price, Tool
 from paragent.dev.fake_server import FAULTS, FakeConfig, FakeReply, FakeServer
 from paragent.errors import CallFailure
 from paragent.runtime.client import close_clients
-from paragent.runtime.endpoint import EndpointModel, reachable
+from paragent.runtime.endpoint import EndpointModel
 from paragent.runtime.journal import Journal
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.limits import Limits
 from paragent.runtime.model import Completion, Message, Request, ToolCall
 from paragent.runtime.models_file import ModelSpec
+from paragent.runtime.reach import reachable, unreached
 from paragent.runtime.retry import BilledFailure, RetryPolicy
 from paragent.runtime.session import Session
 from paragent.runtime.wire import retry_after_s
@@ -342,6 +343,33 @@ def test_reachable() -> None:
         return [await reachable(s, 2.0) for s in (model.spec, dead, keyless)]
 
     assert serve(FakeConfig(), work) == [True, False, None]
+
+
+def test_only_a_server_that_is_not_there_is_unreached() -> None:
+    """A closed port and an unknown host, by model, with the reason; not an answer of any kind (a
+    wrong key here), a missing key or a slow server."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def work(server: FakeServer, model: EndpointModel) -> dict[str, str]:
+        slow = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port = slow.sockets[0].getsockname()[1]
+        places = {
+            "dead": "http://127.0.0.1:9/v1",
+            "dead too": "http://127.0.0.1:9/v1",
+            "nowhere": "http://no-such-host.invalid/v1",
+            "slow": f"http://127.0.0.1:{port}/v1",
+        }
+        specs = [replace(model.spec, name=n, base_url=url) for n, url in places.items()]
+        keyless = replace(model.spec, name="keyless", api_key_env="NO_SUCH_VARIABLE_HERE")
+        async with slow:
+            return await unreached([model.spec, keyless, *specs], 0.5)
+
+    found = serve(FakeConfig(key="another"), work)
+    assert found.keys() == {"dead", "dead too", "nowhere"}
+    assert "127.0.0.1:9" in found["dead"]
 
 
 def test_chaos_pays_exactly_what_the_server_billed(tmp_path: Path) -> None:

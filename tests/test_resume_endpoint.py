@@ -174,6 +174,16 @@ def test_an_expired_key_and_an_outage_are_made_good_by_resume(tmp_path: Path) ->
         assert not any("tried again" in note for note in again["notes"])
 
 
+def test_a_server_that_is_not_there_ends_the_search_at_once(tmp_path: Path) -> None:
+    """One line, exit code 1, nothing spent and no run folder made."""
+    process = start(tmp_path, "http://127.0.0.1:9/v1", "search", *SMALL, "--out", "runs/one")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert not out and err.count("\n") == 1
+    assert "model fake: no line to http://127.0.0.1:9/v1" in err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -161,7 +161,7 @@ async def _reachable(specs: Mapping[str, ModelSpec]) -> dict[str, str]:
             continue
         where[name] = (spec.endpoint, variables(spec))
         if where[name] not in asked:  # one question per endpoint, not per model
-            from paragent.runtime.endpoint import reachable
+            from paragent.runtime.reach import reachable
 
             asked[where[name]] = asyncio.ensure_future(reachable(spec))
     said = {place: await task for place, task in asked.items()}

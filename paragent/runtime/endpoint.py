@@ -304,23 +304,6 @@ class EndpointModel:
         return prompt, completion, min(cached or 0, prompt), False
 
 
-async def reachable(spec: ModelSpec, timeout_s: float = 3.0) -> bool | None:
-    """Whether the endpoint answers `GET /models`; None where its key is not set."""
-    model = EndpointModel(spec)
-    try:
-        client = model._client()
-    except CallFailure:
-        return None
-    try:
-        async with asyncio.timeout(timeout_s):
-            await client.get("/models", cast_to=object)
-        return True
-    except Exception:  # whatever is wrong there, it did not answer
-        return False
-    finally:
-        await model.aclose()
-
-
 def _message(m: Message) -> dict[str, Any]:
     data: dict[str, Any] = {"role": m.role, "content": m.content}
     if m.tool_calls:
