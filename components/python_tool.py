@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 
 from paragent.component import Component, Tool
-from paragent.python_text import parse
+from paragent.python_text import module
 from paragent.runtime.cages import sandbox
 
 MOST_CHARACTERS = 2000
@@ -37,7 +37,7 @@ def shown(code: str) -> str:
         lines = lines[1:-1] if lines[-1].startswith("```") else lines[1:]
     code = "\n".join(lines)
     try:
-        tree = parse(code, "exec")
+        tree = module(code)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return code  # the cage's Python says what is wrong
     last = tree.body[-1] if tree.body else None

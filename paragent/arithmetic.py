@@ -10,7 +10,7 @@ import ast
 import math
 from fractions import Fraction
 
-from paragent.python_text import parse
+from paragent.python_text import expression
 
 MAX_LENGTH = 200
 MAX_DIGITS = 30
@@ -20,16 +20,16 @@ class ArithmeticFault(ValueError):
     """What was written is no arithmetic this calculator does; the message says why."""
 
 
-def evaluate(expression: str) -> str:
-    """The value of the expression as text. Raises ArithmeticFault."""
-    if len(expression) > MAX_LENGTH:
-        raise ArithmeticFault(f"an expression of {len(expression)} characters is too long")
-    text = expression.strip().replace("\u00d7", "*").replace("\u00f7", "/").replace(",", "")
+def evaluate(given: str) -> str:
+    """The value of an expression as text. Raises ArithmeticFault."""
+    if len(given) > MAX_LENGTH:
+        raise ArithmeticFault(f"an expression of {len(given)} characters is too long")
+    text = given.strip().replace("\u00d7", "*").replace("\u00f7", "/").replace(",", "")
     try:
-        tree = parse(text, "eval")
+        tree = expression(text)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise ArithmeticFault(f"{expression!r} is no arithmetic expression") from None
-    return show(_value(tree.body))
+        raise ArithmeticFault(f"{given!r} is no arithmetic expression") from None
+    return show(_value(tree))
 
 
 def show(value: Fraction) -> str:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from paragent.component import Component, Kind
-from paragent.design import OWN_MODEL, Agent, Design, Part
+from paragent.design import OWN_MODEL, Agent, Design, Part, Team
 from paragent.errors import ConfigError, InvalidDesign, UnknownName, nearest
 from paragent.inventory import KEYS, register_inventory
-from paragent.parts import expand, slots_of
+from paragent.parts import expand, find_part, slots_of
 from paragent.registry import component_of
 from paragent.yaml_file import Document, Step, parse
 
+#: What a model must bring itself, whatever the benchmark is.
+OF_MODELS = frozenset({"tools", "instruct"})
 _STEP = re.compile(r"[^.\[\]]+")
 
 
@@ -76,8 +78,10 @@ def mistakes(design: Design) -> Iterator[tuple[str, str]]:
             yield f"{at}.members", f"{topology.name} takes {wanted}; there are {len(node.members)}"
         if topology.lead and node.lead is None:
             yield at, f"{topology.name} needs a lead"
-        if node.lead is not None and not topology.lead:
+        elif node.lead is not None and not topology.lead:
             yield f"{at}.lead", f"{topology.name} has no lead"
+        else:
+            yield from _asked_of_models(node, topology, at)
 
 
 def yaml_path(design: Design, path: str) -> str:
@@ -89,6 +93,18 @@ def yaml_path(design: Design, path: str) -> str:
             done = f"{done}.{step}" if done else step
         found += ".agent" if isinstance(nodes[done], Agent) else ".team"
     return found[1:]
+
+
+def _asked_of_models(team: Team, topology: Component, at: str) -> Iterator[tuple[str, str]]:
+    """What a topology requires of a model must come from its lead's or, without one, from all."""
+    needed = OF_MODELS & set(topology.requires)
+    for _, agent in Design(team if team.lead is None else team.lead).agents():
+        model = find_part("model", agent.model)
+        if model is not None and not needed <= set(model.provides):
+            missing = ", ".join(sorted(needed - set(model.provides)))
+            why = f"{topology.name} requires {missing}"
+            yield f"{at}.topology", f"{why}, which model {agent.model.name} does not give"
+            return
 
 
 def _beyond(agent: Agent, at: str) -> Iterator[tuple[str, str]]:
@@ -103,7 +119,7 @@ def _beyond(agent: Agent, at: str) -> Iterator[tuple[str, str]]:
         yield error.path, error.why
         return
     for where, part, component in found:
-        missing = sorted({"tools", "instruct"} & set(component.requires) - set(model.provides))
+        missing = sorted(OF_MODELS & set(component.requires) - set(model.provides))
         if missing:
             why = f"{part.name} requires {', '.join(missing)}"
             yield where, f"{why}, which model {model.name} does not give"

@@ -260,7 +260,7 @@ def _prompts() -> dict[str, str]:
 
 def _sources() -> dict[str, str]:
     """Pure helpers as they stand in the library."""
-    from paragent import arithmetic, ballot, prompts
+    from paragent import arithmetic, ballot, prompts, python_text
     from paragent.components import decompose, generate_verify, orchestrator
 
     def source(*parts: Callable[..., Any]) -> str:
@@ -277,7 +277,7 @@ def _sources() -> dict[str, str]:
         "final_answer": source(final_answer),
         "draft_question": source(prompts.draft_question),
         "stable_seed": source(stable_seed),
-        "arithmetic": "".join(arithmetic_source[1:]),
+        "arithmetic": f"{source(python_text.expression)}\n\n{''.join(arithmetic_source[1:])}",
         "normalised": source(ballot.normalised),
         "plurality": source(ballot.plurality),
         "most_confident": source(ballot.most_confident),

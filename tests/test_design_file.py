@@ -72,6 +72,11 @@ def test_a_right_file_is_its_design() -> None:
             "team.members[1].agent.tools[0]: no tool is called 'calculater'. Did you mean "
             "'calculator'?",
         ),
+        (
+            pair("debate"),
+            "x: line 2, column 3: team.topology: debate requires instruct, which model pocket-s "
+            "does not give",
+        ),
         (pair("retry"), "team.members: retry takes 1; there are 2"),
         (pair("agreement_cascade"), "team.members: agreement_cascade takes 3 to 5; there are 2"),
         (pair("orchestrator"), "x: line 1, column 1: team: orchestrator needs a lead"),

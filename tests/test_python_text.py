@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from paragent.arithmetic import ArithmeticFault, evaluate
-from paragent.python_text import literal, parse
+from paragent.python_text import expression, literal, module
 
 
 def test_reading_what_python_warns_of_says_nothing() -> None:
@@ -19,7 +19,7 @@ def test_reading_what_python_warns_of_says_nothing() -> None:
         for text in ("1if 2else 3", r"'\d'"):
             with pytest.raises((SyntaxError, Warning)):
                 ast.parse(text, mode="eval")
-            assert isinstance(parse(text, "eval"), ast.Expression)
+            assert isinstance(expression(text), ast.expr) and len(module(text).body) == 1
         assert literal(r" [1, (2, '\d')]") == [1, (2, r"\d")]
 
 
@@ -27,7 +27,7 @@ def test_what_is_no_python_raises() -> None:
     """The same errors as Python's own, for the caller to turn into a wrong answer or a fault."""
     for text in ("1 +", "(" * 500, "\0"):
         with pytest.raises((SyntaxError, ValueError, MemoryError, RecursionError)):
-            parse(text, "eval")
+            expression(text)
     with pytest.raises(ValueError, match="malformed"):
         literal("open")
     with pytest.raises(ArithmeticFault):

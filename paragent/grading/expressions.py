@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
-from paragent.python_text import parse
+from paragent.python_text import expression
 
 MOST_CHARACTERS = 200
 
@@ -34,7 +34,7 @@ def makes(numbers: Sequence[int], target: int, given: str) -> float:
     if used != Counter(numbers):
         return 0.0
     try:
-        return float(_value(parse(text, "eval").body) == target)
+        return float(_value(expression(text)) == target)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return 0.0
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from paragent.python_text import parse
+from paragent.python_text import expression
 
 #: Longer texts are no calls; it also bounds the time that reading takes.
 MAX_TEXT = 20_000
@@ -84,7 +84,7 @@ def _from_json(text: str) -> list[Call] | None:
 
 def _from_python(text: str) -> list[Call] | None:
     try:
-        tree = parse(text, "eval").body
+        tree = expression(text)
         items = tree.elts if isinstance(tree, ast.List | ast.Tuple) else [tree]
         return [_call(item) for item in items]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
