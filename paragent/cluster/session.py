@@ -15,9 +15,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from paragent.cluster.knock import knock
 from paragent.errors import ParagentError, UsageError, nearest
 
 #: What `--address` may say besides HOST:PORT and ray://HOST:PORT.
@@ -40,9 +41,6 @@ HEALTH: Mapping[str, int] = {
 }
 #: Bytes of a local object store: messages are small, and Ray wants at least 75 MiB.
 STORE_BYTES = 100 * 2**20
-#: Seconds within which an address must answer.
-REACH_S = 3.0
-
 _PREFIX = "pgr-"
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
@@ -145,9 +143,26 @@ def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
             options["address"] = address
         stack.callback(_shut_down)
         stack.enter_context(_no_prints())
-        with _plainly(address), _quietly():
+        with _plainly(address), _quietly(), _no_log(address):
             ray.init(**options)
         yield _joined(address, own=address == "local")
+
+
+@contextlib.contextmanager
+def _no_log(address: str) -> Iterator[None]:
+    """Ray's C++ part writes past Python what `_plainly` tells in one line: a token refused."""
+    if address == "local":
+        yield
+        return
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _read_again() -> None:
@@ -200,15 +215,24 @@ def _split(address: str) -> tuple[str, str, int]:
 
 
 def _reach(address: str) -> None:
-    """A closed door is told in seconds: Ray itself would knock for half a minute."""
-    if address in WORDS:
+    """A closed or silent door is told in seconds: Ray itself would knock for a minute."""
+    where = _found(address) if address == "auto" else address
+    if where in WORDS:
         return
-    _, host, port = _split(address)
-    try:
-        socket.create_connection((host, port), timeout=REACH_S).close()
-    except OSError as error:
-        why = error.strerror or str(error) or "no answer"
-        raise ClusterError(f"no Ray cluster answers at {address}: {why}") from None
+    _, host, port = _split(where)
+    why = knock(host, port) if host and port else ""
+    if why:
+        raise ClusterError(f"no Ray cluster answers at {where}: {why}")
+
+
+def _found(address: str) -> str:
+    """Where Ray takes the cluster of this machine to be; `address` where it cannot be told."""
+    if _running():
+        return address
+    with contextlib.suppress(Exception):  # private to Ray: then it finds out by itself
+        services = importlib.import_module("ray._private.services")
+        return str(services.canonicalize_bootstrap_address(address) or address)
+    return address
 
 
 @contextlib.contextmanager
@@ -283,8 +307,23 @@ def _plainly(address: str) -> Iterator[None]:
     try:
         yield
     except (ConnectionError, TimeoutError) as error:
+        if "Failed to connect" in str(error) and address != "local":
+            raise ClusterError(
+                f"a Ray answers at {address}, but does not let us in: its token is missing here, "
+                "or another one (RAY_AUTH_MODE=token with RAY_AUTH_TOKEN_PATH or RAY_AUTH_TOKEN)"
+            ) from None
         raise ClusterError(f"no Ray cluster answers at {address}: {_first_line(error)}") from None
     except (RuntimeError, ValueError, OSError) as error:
+        if "ray[client]" in str(error):
+            raise UsageError(
+                "an address ray:// needs more of Ray: pip install 'paragent[cluster]'"
+            ) from None
+        versions = re.findall(r"Ray: (\S+)\s+Python: (\S+)", str(error))
+        if "Version mismatch" in str(error) and len(versions) == 2:
+            there, here = (f"Ray {ray} on Python {python}" for ray, python in versions)
+            raise ClusterError(
+                f"the cluster at {address} runs {there}, here is {here}: install the same"
+            ) from None
         raise ClusterError(f"cannot use Ray at {address}: {_first_line(error)}") from None
 
 
