@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import random
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -12,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paragent import __version__
 from paragent.benchmark import Benchmark, CallsModels, Closes, check_tasks, tasks_digest
 from paragent.cluster.hire import check_where, hired
 from paragent.config import RunConfig
@@ -26,6 +23,7 @@ from paragent.executor import Executor, LocalExecutor
 from paragent.inventory import register_inventory, yaml_with
 from paragent.outcome import PASSING_KINDS, Evaluation
 from paragent.parts import templates
+from paragent.provenance import facts
 from paragent.pruner import Pruner
 from paragent.registry import (
     SearcherPlugin,
@@ -97,7 +95,8 @@ def optimize(
         prepared.hired(address, workers) as force,
         Store(folder, write=True, create=True) as store,
     ):
-        store.set_meta("meta", _facts())
+        where = {"address": address, "workers": force.count if force is not None else None}
+        store.set_meta("meta", {**facts(), "where": where})
         store.set_meta("notes", prepared.notes)
         store.set_meta("benchmark_version", prepared.benchmark.version)
         store.set_meta("benchmark_tasks", tasks_digest(prepared.benchmark))
@@ -364,16 +363,6 @@ def new_folder(config: RunConfig) -> Path:
     return folder
 
 
-def _facts() -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else "",
-    }
-
-
 def _check_options(searcher: SearcherPlugin, given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if name not in searcher.options:
@@ -436,7 +425,7 @@ async def _run(
         cut = await engine.settle(store.evaluations(), [baseline])
         store.set_meta("notes", [*prepared.notes, *_warnings(store, config, stopped, cut)])
         store.set_meta("stopped_by", cut or stopped)
-        store.set_meta("meta", {**store.meta("meta"), "finished": _facts()["started"]})
+        store.set_meta("meta", {**store.meta("meta"), "finished": facts()["started"]})
     finally:
         try:
             watcher.remember()

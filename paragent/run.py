@@ -21,6 +21,7 @@ from paragent.registry import benchmark_of, benchmarks
 from paragent.run_view import Point, Spent, picks
 from paragent.runtime.apart import callable_anywhere
 from paragent.runtime.apart import run as run_loop
+from paragent.runtime.secrets import redact
 from paragent.store import Store
 
 PICKS = ("knee", "best", "cheapest")
@@ -231,6 +232,8 @@ class Run:
             "baseline": self._point_summary(self.baseline) if self.baseline else None,
             "front": [self._point_summary(point) for point in self.front()],
             "notes": list(self.notes),
+            "config": _without_keys(self.config),
+            "meta": _without_keys(self.meta),
         }
 
     def _point_summary(self, point: Point) -> dict[str, Any]:
@@ -247,6 +250,15 @@ class Run:
             "calls": shown.calls_per_task,
             "config": str(self.config_path(point.design)),
         }
+
+
+def _without_keys(data: Any) -> Any:
+    """Plain data with every key blotted out of its texts."""
+    if isinstance(data, str):
+        return redact(data)
+    if isinstance(data, Mapping):
+        return {name: _without_keys(value) for name, value in data.items()}
+    return [_without_keys(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def _score(evaluation: Evaluation | None) -> dict[str, Any] | None:
