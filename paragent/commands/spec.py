@@ -52,19 +52,22 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
 }
 
 #: Keys of a file that have no flag of their own name, or are no setting of the run.
-_MORE = ("prune", "race", "options", "benchmark_options", "prompts", "tools", "mcp", "out")
+_MORE = ("prune", "race", "options", "benchmark_options", "prompts", "tools", "mcp", "out",
+         "address", "workers")  # fmt: skip
 #: Sections that `paragent.inventory` reads.
 SECTIONS = ("tools", "mcp", "subagents")
 _LISTS = ("models", "include", "exclude")
 _TEXTS = ("benchmark", "searcher", "cost", "out", "data", "input", "answer", "scorer", "judge",
-          "warm_start")  # fmt: skip
+          "warm_start", "address")  # fmt: skip
 
 
 def read_spec(path: Path) -> dict[str, Any]:
-    """The settings in the file (and `out`, where given). Raises ConfigError with line and column.
+    """The settings in the file (and `out`, `address`, `workers`, where given). Raises ConfigError
+    with line and column.
 
     `test-tasks` and `test_tasks` are the same key; `models` may be a list or `a,b`.
     """
+    from paragent.cluster.hire import check_where
     from paragent.config import RunConfig
     from paragent.parts import templates
     from paragent.template import misshapen, mistaken
@@ -109,11 +112,15 @@ def read_spec(path: Path) -> dict[str, Any]:
             wrong = misshapen(value) or mistaken(value, templates())
             if wrong:
                 document.fail((key, *wrong[0]), wrong[1])
-        if name != "out":
-            try:
+        try:
+            if name in ("address", "workers"):
+                check_where(
+                    value if name == "address" else "auto", value if name == "workers" else None
+                )
+            elif name != "out":
                 RunConfig.from_data({name: value})
-            except UsageError as error:
-                document.fail(place, str(error))
+        except UsageError as error:
+            document.fail(place, str(error))
         found[name] = value
     _read_inventory(document, path, found)
     return found
