@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import importlib.util
+import os
 import subprocess
 import sys
 import threading
@@ -15,8 +16,10 @@ from types import ModuleType
 
 import pytest
 
+from paragent.api import open_run
 from paragent.ask import ask_all, ask_design
 from paragent.benchmarks.pocket import PocketBenchmark
+from paragent.cli import main
 from paragent.design import Design
 from paragent.dev.fake_server import FakeServer
 from paragent.errors import UnknownName
@@ -222,3 +225,42 @@ def test_a_hostile_label_stays_inside_the_head(server: FakeServer) -> None:
     for text in (export(design, "python"), export(design, "yaml")):
         assert "\nraise" not in text
     ast.parse(export(design, "python"))
+
+
+def test_designs_with_own_parts_run_in_another_process(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A design that uses a sub-agent of the run's own inventory: as a program, asked, traced and
+    drawn, each by a process that never heard of it."""
+    (tmp_path / "spec.yaml").write_text(
+        "{benchmark: pocket, models: [pocket-s], searcher: random, evals: 4, seed: 3, tasks: 4,"
+        " confirm: 4, test_tasks: 4, subagents: {careful: {promise: solves with care, model:"
+        " pocket-s, reasoning: chain_of_thought}}}"
+    )
+    run = tmp_path / "run"
+    assert main(["search", str(tmp_path / "spec.yaml"), "--out", str(run), "--no-report"]) == 0
+    capsys.readouterr()
+    components.unregister("careful")
+    evaluation = next(e for e in open_run(run).evaluations if "careful" in e.design.label)
+    pick, task = evaluation.design.hash, next(iter(evaluation.outcomes))
+    program = export(open_run(run).pick(pick), "python")
+    (tmp_path / "agent.py").write_text(program)
+
+    def said(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        )
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr
+        return done.stdout
+
+    answer = said("agent.py", "what is 3 + 4?")
+    assert answer.strip()
+    assert said("-m", "paragent", "ask", f"{run}:{pick}", "what is 3 + 4?") == answer
+    assert "careful" in said("-m", "paragent", "draw", f"{run}:{pick}")
+    assert "pocket-s" in said("-m", "paragent", "trace", str(run), "--pick", pick, task)

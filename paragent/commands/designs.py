@@ -12,7 +12,7 @@ from paragent.errors import UsageError
 if TYPE_CHECKING:
     from paragent.component import Context
     from paragent.design import Design
-    from paragent.run import RunDesign
+    from paragent.run import Run, RunDesign
 
 HELP = "a design's YAML file, or RUN:PICK such as `last:knee`, `last:best`, `NAME:1f3a`"
 
@@ -38,8 +38,17 @@ def find_design(word: str) -> Found:
         if path.suffix in (".yaml", ".yml", ".json"):
             raise UsageError(f"{word}: there is no such file")
         run, pick = word, "knee"
-    picked = open_run(find_run(run)).pick(pick or "knee")
-    return Found(picked.design, picked)
+    found = picked(open_run(find_run(run)), pick or "knee")
+    return Found(found.design, found)
+
+
+def picked(run: Run, pick: str) -> RunDesign:
+    """A design of the run, ready to run: what it uses of the run's own inventory is registered."""
+    from paragent.inventory import register_inventory, used_by
+
+    found = run.pick(pick)
+    register_inventory(used_by(found.design, run.config["inventory"]))
+    return found
 
 
 def context_of(found: Found, benchmark: str | None) -> Context:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 
+from paragent.commands.designs import picked
 from paragent.commands.runs import (
     add_json_argument,
     add_run_argument,
@@ -36,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     load_models()
     run = open_run(find_run(args.run))
     benchmark = run.load_benchmark()
-    design = run.pick(args.pick).design
+    design = picked(run, args.pick).design
     task = find_task(benchmark, args.task)
     journal = Journal(run.path / CALLS)
     try:
