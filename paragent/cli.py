@@ -51,7 +51,10 @@ COMMANDS: Mapping[str, Command | Group] = {
     "cache": Command("paragent.commands.cache", "the shared cache of endpoint answers"),
     "cluster": Group(
         "Ray clusters",
-        {"validate": Command("paragent.commands.cluster_validate", "check a cluster file")},
+        {
+            "validate": Command("paragent.commands.cluster_validate", "check a cluster file"),
+            "check": Command("paragent.commands.cluster_check", "can this cluster run this search"),
+        },
     ),
     "doctor": Command("paragent.commands.doctor", "check this machine"),
     "lab": Group(
@@ -80,6 +83,9 @@ COMMANDS: Mapping[str, Command | Group] = {
             ),
             "warm-start": Command(
                 "paragent.lab.warm_start", "what starting from an earlier run gains or loses"
+            ),
+            "pruning": Command(
+                "paragent.lab.pruning", "what skipping hopeless proposals saves, and what it loses"
             ),
             "own-tables": Command("paragent.lab.own_tables", "make the design tables that ship"),
             "random-table": Command("paragent.lab.random_table", "a synthetic table to check on"),
