@@ -28,6 +28,7 @@ def test_figures_of_seeds_by_hand() -> None:
     assert summed([row(0, (0.5, 0.4), 0, 0)])["false_prune_rate"] is None
 
 
+@pytest.mark.slow
 def test_a_small_run_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
     """Two real searches of one seed, too short for anything to be skipped, are equal."""
     words = ["--searchers", "random", "--models", "pocket-s", "--seeds", "1", "--evals", "3"]
