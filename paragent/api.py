@@ -181,6 +181,17 @@ def check(config: RunConfig, benchmark: Benchmark | None = None) -> Plan:
     return Plan(prepared.config, tuple(prepared.notes), found)
 
 
+def packed(config: RunConfig) -> tuple[bytes, tuple[str, ...]]:
+    """What a worker needs of a request, and the models behind endpoints that it may call; nothing
+    is spent. Raises UsageError where the request cannot be carried out."""
+    from paragent.cluster.parcel import pack
+
+    prepared = _Prepared(config, None)
+    models = (*prepared.models, *prepared.helpers)
+    parcel = pack(prepared.config, prepared.benchmark, models, own=False)
+    return parcel, tuple(prepared.remote)
+
+
 def open_run(path: str | Path) -> Run:
     """Read a run folder. Raises StoreError."""
     return Run(Path(path))
@@ -230,7 +241,7 @@ class _Prepared:
         require_keys([specs[name] for name in (*models, *helpers) if name in specs])
         self.remote = {name: specs[name] for name in (*models, *helpers) if name in specs}
         self.models = tuple(models)
-        self._helpers = tuple(helpers)
+        self.helpers = tuple(helpers)
         self._check_helpers(helpers, config)
         prices = [component_of("model", m).price for m in models]
         unknown = [
@@ -320,7 +331,7 @@ class _Prepared:
 
     def hired(self, address: str, workers: int | None) -> AbstractContextManager[Workforce | None]:
         """Workers that are ready for this request; None for address none."""
-        models = (*self.models, *self._helpers)
+        models = (*self.models, *self.helpers)
         return hired(address, workers, self.config, self.benchmark, models, own=self._own)
 
     def check_lines(self, address: str) -> None:

@@ -223,17 +223,19 @@ class _Line(asyncio.Protocol):
 
     def _answer(self, method: str, path: str, headers: Mapping[str, str], raw: bytes) -> None:
         config = self.server.config
-        if method == "GET" and path.endswith("/models"):
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        wrong = bool(config.key) and given != config.key
+        listing = method == "GET" and path.endswith("/models")
+        if listing and not wrong:
             data = [{"id": m, "object": "model", "owned_by": "fake"} for m in config.models]
             return self._send(200, {"object": "list", "data": data})
         if method == "GET" and path.endswith("/stats"):
             return self._send(200, self.server.stats.to_data())
         if method == "GET" and path.endswith("/requests"):
             return self._send(200, self.server.stats.by_request())
-        if method != "POST" or not path.endswith("/chat/completions"):
+        if not listing and (method != "POST" or not path.endswith("/chat/completions")):
             return self._error(404, f"no such path: {path}")
-        given = headers.get("authorization", "").removeprefix("Bearer ")
-        if config.key and given != config.key:
+        if wrong:
             return self._error(401, f"Incorrect API key provided: {given}", code="invalid_api_key")
         try:
             body = json.loads(raw)
