@@ -19,10 +19,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from paragent.errors import UsageError
+from paragent.lab.best_arm import ARM_RULES
+from paragent.lab.reaching import BARS, UNITS, Reach, counted_in, reaching
 from paragent.lab.shipped import open_table
 from paragent.lab.trial import Protocol, Truth, parse_searcher, run_trial
 from paragent.lab.verdicts import summary, verdicts
@@ -32,6 +35,7 @@ from paragent.replay import Noise
 #: Figures of one trial that are summed up over seeds.
 FIGURES = (
     "hv_share",
+    "front_share",
     "best_missed",
     "regret",
     "held_out_regret",
@@ -42,13 +46,11 @@ FIGURES = (
     "designs",
     "tasks",
     "cost",
-    "evals_to_95",
-    "evals_to_99",
-    "cost_to_95",
-    "cost_to_99",
     "virtual_s",
     "overhead_ms",
 )
+#: Added to the name of a contender whose designs run all their tasks, where both are compared.
+WHOLE = " unraced"
 
 Trials = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -76,7 +78,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what an evaluation returns (default: none; with --tasks or --usd: recorded)",
     )
     parser.add_argument("--eval-tasks", type=int, default=50, help="tasks of one evaluation")
-    parser.add_argument("--no-race", action="store_true", help="run every design on all its tasks")
+    parser.add_argument(
+        "--race",
+        choices=("on", "off", "both"),
+        default="on",
+        help="with --tasks or --usd: leave designs that are surely dominated; `both` sets every "
+        "searcher beside itself without racing",
+    )
     parser.add_argument(
         "--held-out",
         type=float,
@@ -111,9 +119,17 @@ def main(args: argparse.Namespace) -> int:
     protocol = protocol_of(args, table)
     note = f"{table.name}: {len(table)} designs, loaded in {loaded:.1f} s"
     print(note, file=sys.stderr)
-    trials = run_all(
-        table, searchers, range(args.first_seed, args.first_seed + args.seeds), protocol, args.jobs
-    )
+    contenders = {name: (name, protocol) for name in searchers}
+    if args.race == "both":
+        whole = replace(protocol, race=False)
+        contenders = {
+            label: pair
+            for name in searchers
+            for label, pair in ((name, (name, protocol)), (name + WHOLE, (name, whole)))
+            if label == name or name not in ARM_RULES
+        }
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    trials = run_all(table, contenders, seeds, args.jobs)
     report = report_of(table, trials, protocol)
     report["seconds"] = time.perf_counter() - start
     report["memory_mb"] = memory_mb()
@@ -153,13 +169,15 @@ def protocol_of(args: argparse.Namespace, table: DesignTable) -> Protocol:
         held = 0.5 if noise == "recorded" and table.outcomes is not None else 0.0
     if not 0 <= held < 1:
         raise UsageError(f"--held-out is {held:g}; wanted a share in [0, 1)")
+    if args.race == "both" and not spending:
+        raise UsageError("--race both needs a budget in --tasks or --usd: racing saves those")
     return Protocol(
         noise=noise,
         evals=args.evals or (None if spending else 20),
         tasks=args.tasks,
         usd=args.usd,
         per_eval=args.eval_tasks,
-        race=not args.no_race,
+        race=args.race != "off",
         parallel=args.parallel,
         workers=args.workers,
         held_out=held,
@@ -174,22 +192,20 @@ def memory_mb() -> float:
 
 def run_all(
     table: DesignTable,
-    searchers: Sequence[str],
+    contenders: Mapping[str, tuple[str, Protocol]],
     seeds: Sequence[int],
-    protocol: Protocol,
     jobs: int | None,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Every searcher on every seed; in `jobs` processes, with the same results as in one."""
-    work = [(table, name, seed, protocol) for name in searchers for seed in seeds]
-    done = in_processes(_trial, work, jobs)
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in searchers}
-    for (_, name, _, _), trial in zip(work, done, strict=True):
-        found[name].append(trial)
-    return found
+    """Every contender (a searcher and its terms) on every seed; in `jobs` processes, with the same
+    results as in one."""
+    work = [(table, *contenders[label], seed) for label in contenders for seed in seeds]
+    done = iter(in_processes(_trial, work, jobs))
+    return {label: [next(done) for _ in seeds] for label in contenders}
 
 
-def _trial(work: tuple[DesignTable, str, int, Protocol]) -> dict[str, Any]:
-    return run_trial(*work)
+def _trial(work: tuple[DesignTable, str, Protocol, int]) -> dict[str, Any]:
+    table, name, protocol, seed = work
+    return run_trial(table, name, seed, protocol)
 
 
 def in_processes(
@@ -215,12 +231,22 @@ def report_of(table: DesignTable, trials: Trials, protocol: Protocol) -> dict[st
     results: dict[str, Any] = {}
     for name, rows in trials.items():
         results[name] = {figure: summary([t[figure] for t in rows]) for figure in FIGURES}
-        results[name]["reached_95"] = share_of(rows, "evals_to_95")
-        results[name]["reached_99"] = share_of(rows, "evals_to_99")
-    by_share = verdicts(trials)
-    by_missed = verdicts(
-        trials, "regret", name="points of regret", scale=100.0, more_is_better=False
-    )
+    said: list[dict[str, Any]] = []
+    for figure, called, scale in compared(protocol):
+        said += verdicts(trials, figure, name=called, scale=scale, more_is_better="share" in figure)
+    unit = counted_in({"tasks": protocol.tasks, "usd": protocol.usd})
+    for counted in UNITS:
+        for bar in BARS:
+            words = f"{UNITS[counted]} to {BARS[bar]}"
+            found = reaching(reaches(trials, counted, bar), f"{counted}_to_{bar}", words)
+            for name, rows in trials.items():
+                results[name][f"{counted}_to_{bar}"] = {
+                    **summary([t[f"{counted}_to_{bar}"] for t in rows]),
+                    **found["contenders"][name],
+                    "horizon": found["horizon"],
+                }
+            if counted == unit and bar in ("95", "score_99"):
+                said += found["verdicts"]
     return {
         "table": table.name,
         "designs": len(table),
@@ -246,13 +272,29 @@ def report_of(table: DesignTable, trials: Trials, protocol: Protocol) -> dict[st
             "recommended (regret, in points)",
         },
         "results": results,
-        "verdicts": by_share + by_missed,
+        "verdicts": said,
     }
 
 
-def share_of(rows: Sequence[Mapping[str, Any]], figure: str) -> float:
-    """Share of the trials that reached it."""
-    return sum(t[figure] is not None for t in rows) / len(rows)
+def compared(protocol: Protocol) -> list[tuple[str, str, float]]:
+    """The figures that contenders are compared by, their names in words, and their scales. Without
+    noise a search reports the truth of what it evaluated, so one figure of each pair says all."""
+    found = [("hv_share", "hypervolume share", 1.0)]
+    if protocol.noise == "none":
+        return [*found, ("best_missed", "points of best score missed", 100.0)]
+    found += [
+        ("front_share", "hypervolume share of the reported front", 1.0),
+        ("regret", "points of regret", 100.0),
+    ]
+    if protocol.held_out:
+        found.append(("held_out_regret", "points of regret on held-out tasks", 100.0))
+    return found
+
+
+def reaches(trials: Trials, counted: str, bar: str) -> dict[str, list[Reach]]:
+    """When every trial reached the bar and where it ended, in evaluations, tasks or cost."""
+    key, end = f"{counted}_to_{bar}", UNITS[counted]
+    return {name: [Reach(t[key], float(t[end])) for t in rows] for name, rows in trials.items()}
 
 
 def print_report(report: Mapping[str, Any]) -> None:
@@ -266,15 +308,8 @@ def print_report(report: Mapping[str, Any]) -> None:
     print(f"{report['table']}: {report['designs']} designs; best {best['best_score']:.4f} "
           f"({best['best_design']}); {len(best['front'])} on the front")  # fmt: skip
     print(f"budget {budget}; noise {p['noise']}; {p['seeds']} seeds; medians [95 % interval]\n")
-    width = max(len(name) for name in report["results"])
-    print(f"{'searcher':<{width}}  hypervolume share     best missed         regret              "
-          "to 95 %  to 99 %  twice  ms/eval")  # fmt: skip
-    for name, r in report["results"].items():
-        print(
-            f"{name:<{width}}  {_cell(r['hv_share'], 3):<20}  {_cell(r['best_missed'], 2):<18}  "
-            f"{_cell(r['regret'], 2):<18}  {_to(r['evals_to_95']):>7}  {_to(r['evals_to_99']):>7}  "
-            f"{r['duplicates']['mean']:>5.1f}  {r['overhead_ms']['median']:>7.1f}"
-        )
+    for line in table_of(report):
+        print(line)
     print_verdicts(report["verdicts"])
     print(f"\n{report['seconds']:.1f} s, {report['memory_mb']:.0f} MB", file=sys.stderr)
 
@@ -283,13 +318,35 @@ def print_verdicts(found: Sequence[Mapping[str, Any]]) -> None:
     """Who beats whom; pairs that cannot be told apart share a line."""
     for figure in dict.fromkeys(v["figure"] for v in found):
         mine = [v for v in found if v["figure"] == figure]
-        print()
-        for verdict in mine:
-            if verdict["better"] is not None:
-                print(verdict["text"])
+        told = [v["text"] for v in mine if v["better"] is not None]
         tied = [" and ".join(v["pair"]) for v in mine if v["better"] is None]
-        if tied:
-            print(f"cannot be told apart in {figure.replace('_', ' ')}: {'; '.join(tied)}")
+        print("\n" + "\n".join(told) if told else "")
+        if tied and told:
+            print(f"cannot be told apart in {mine[0]['words']}: {'; '.join(tied)}")
+        elif tied:
+            print(f"nobody can be told apart in {mine[0]['words']}")
+
+
+def table_of(report: Mapping[str, Any]) -> list[str]:
+    """The lines of the table: medians with intervals; of times to a bar the median and the share of
+    trials that got there."""
+    p = report["protocol"]
+    noisy, unit = p["noise"] != "none", counted_in(p)
+    head = ["searcher", "hypervolume share", *(["reported front"] if noisy else []),
+            "best missed", *(["regret"] if noisy else []), f"{unit} to 95 %", "to 99 %",
+            "best score 99 %", *(["designs"] if unit != "evals" else []), "twice",
+            "ms/eval"]  # fmt: skip
+    lines = [head]
+    for name, r in report["results"].items():
+        lines.append([
+            name, _cell(r["hv_share"], 3), *([_cell(r["front_share"], 3)] if noisy else []),
+            _cell(r["best_missed"], 2), *([_cell(r["regret"], 2)] if noisy else []),
+            *(_to(r[f"{unit}_to_{bar}"]) for bar in ("95", "99", "score_99")),
+            *([f"{r['designs']['median']:g}"] if unit != "evals" else []),
+            f"{r['duplicates']['mean']:.1f}", f"{r['overhead_ms']['median']:.1f}",
+        ])  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) for line in lines]
 
 
 def _cell(figure: Mapping[str, float | None], digits: int) -> str:
@@ -299,5 +356,8 @@ def _cell(figure: Mapping[str, float | None], digits: int) -> str:
     return f"{median:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _to(figure: Mapping[str, float | None]) -> str:
-    return "never" if figure["median"] is None else f"{figure['median']:g}"
+def _to(figure: Mapping[str, Any]) -> str:
+    if not figure["reached"]:
+        return "never"
+    median = "later" if figure["median"] is None else f"{figure['median']:.4g}"
+    return f"{median} ({figure['reached']:.0%})"

@@ -10,10 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from paragent.lab.reaching import UNITS, counted_in
 from paragent.lab.trial import Truth
 
 WIDTH, HEIGHT, LEFT, BOTTOM, RIGHT, TOP = 720, 360, 60, 44, 170, 16
 COLOURS = ("#3566b8", "#c4562f", "#3d8b52", "#8b5bb5", "#a8842b", "#2d8f9e", "#b0447a", "#6b6b6b")
+
+
+#: Points of a curve over tasks or cost.
+STEPS = 120
 
 
 def anytime(curves: Sequence[Sequence[float]]) -> tuple[list[float], list[float], list[float]]:
@@ -24,11 +29,38 @@ def anytime(curves: Sequence[Sequence[float]]) -> tuple[list[float], list[float]
     return list(low), list(middle), list(high)
 
 
+def stepped(
+    curve: Sequence[float], spent: Sequence[float], grid: Sequence[float], before: float = 0.0
+) -> list[float]:
+    """The curve after each amount of `grid`, where its values came at the amounts `spent` (rising,
+    as long as the curve); `before` until the first came."""
+    places = np.searchsorted(np.asarray(spent), np.asarray(grid), side="right")
+    return [[before, *curve][int(i)] for i in places]
+
+
 def curves_svg(
-    trials: Mapping[str, Sequence[Mapping[str, Any]]], key: str, title: str, unit: str
+    trials: Mapping[str, Sequence[Mapping[str, Any]]],
+    key: str,
+    title: str,
+    unit: str,
+    spent: str = "",
 ) -> str:
-    """One line per searcher (median), with its quartiles as a band."""
-    found = {name: anytime([t[key] for t in rows]) for name, rows in trials.items()}
+    """One line per searcher (median), with its quartiles as a band; over evaluations, or over the
+    amounts of the curve `spent`."""
+    end = 0.0
+
+    def worst(curve: Sequence[float]) -> float:
+        return max(curve, default=0.0) if key == "missed_curve" else 0.0
+
+    if spent:
+        end = max((t[spent][-1] for rows in trials.values() for t in rows if t[spent]), default=0.0)
+        grid = [end * (k + 1) / STEPS for k in range(STEPS)]
+        found = {
+            name: anytime([stepped(t[key], t[spent], grid, worst(t[key])) for t in rows])
+            for name, rows in trials.items()
+        }
+    else:
+        found = {name: anytime([t[key] for t in rows]) for name, rows in trials.items()}
     top = max((max(high) for _, _, high in found.values() if high), default=1.0)
     low = min((min(band) for band, _, _ in found.values() if band), default=0.0)
     if key == "missed_curve":
@@ -57,7 +89,7 @@ def curves_svg(
         step = round(k * max(1, longest - 1) / 4)
         parts.append(
             f'<text x="{x(step):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
-            f"{step + 1}</text>"
+            f"{f'{end * (step + 1) / STEPS:.3g}' if spent else step + 1}</text>"
         )
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(unit)}</text>')
@@ -86,16 +118,21 @@ def write_page(
     folder.mkdir(parents=True, exist_ok=True)
     whole = {**report, "trials": trials}
     (folder / "compare.json").write_text(json.dumps(whole, allow_nan=False), encoding="utf-8")
-    shares = curves_svg(trials, "curve", "hypervolume share", "evaluations")
-    missed = curves_svg(trials, "missed_curve", "best score missed, points", "evaluations")
+    unit = counted_in(report["protocol"])
+    words = {"cost": report["protocol"]["cost"]}.get(unit, UNITS[unit])
+    spent = "" if unit == "evals" else f"{unit}_curve"
+    shares = curves_svg(trials, "curve", "hypervolume share", words, spent)
+    missed = curves_svg(trials, "missed_curve", "best score missed, points", words, spent)
     (folder / "hypervolume.svg").write_text(shares, encoding="utf-8")
     (folder / "missed.svg").write_text(missed, encoding="utf-8")
     (folder / "index.html").write_text(_page(report, shares, missed, truth), encoding="utf-8")
 
 
 def _page(report: Mapping[str, Any], shares: str, missed: str, truth: Truth) -> str:
-    columns = ("hv_share", "best_missed", "regret", "held_out_regret", "evals_to_95",
-               "evals_to_99", "cost", "tasks", "duplicates", "overhead_ms")  # fmt: skip
+    unit = counted_in(report["protocol"])
+    columns = ("hv_share", "front_share", "best_missed", "regret", "held_out_regret",
+               f"{unit}_to_95", f"{unit}_to_99", "designs", "cost", "tasks", "duplicates",
+               "overhead_ms")  # fmt: skip
     head = "".join(f"<th>{c.replace('_', ' ')}</th>" for c in columns)
     body = ""
     for name, r in report["results"].items():
@@ -111,7 +148,7 @@ def _page(report: Mapping[str, Any], shares: str, missed: str, truth: Truth) -> 
         "border-bottom:1px solid #ddd}svg{max-width:720px;width:100%}</style>"
         f"<h1>{title}</h1><p>{report['designs']} designs; the best scores {truth.best:.4f}; "
         f"{len(truth.front)} lie on the front. {escape(terms)}.</p>"
-        f"<h2>Hypervolume share after each evaluation</h2>{shares}"
+        f"<h2>Hypervolume share, anytime</h2>{shares}"
         f"<h2>Best score missed, in points</h2>{missed}"
         f"<p>Lines are medians over seeds, bands their quartiles.</p><h2>At the end</h2>"
         f"<p>Median [95 % bootstrap interval over seeds].</p><table><tr><th></th>{head}</tr>{body}"
@@ -119,8 +156,8 @@ def _page(report: Mapping[str, Any], shares: str, missed: str, truth: Truth) -> 
     )
 
 
-def _figure(figure: Mapping[str, float | None]) -> str:
-    if figure["median"] is None:
-        return "not reached"
+def _figure(figure: Mapping[str, Any]) -> str:
     low, high = (("∞" if v is None else f"{v:.4g}") for v in (figure["low"], figure["high"]))
-    return f"{figure['median']:.4g} [{low}, {high}]"
+    median = "∞" if figure["median"] is None else f"{figure['median']:.4g}"
+    reached = f"; {figure['reached']:.0%} got there" if "reached" in figure else ""
+    return f"{median} [{low}, {high}]{reached}"

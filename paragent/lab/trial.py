@@ -246,7 +246,9 @@ def _judge(table: DesignTable, replay: Replay, watch: Watch, searcher: Searcher)
         "curve": shares,
         "missed_curve": missed,
         "cost_curve": watch.cost,
+        "tasks_curve": watch.tasks,
         "hv_share": shares[-1] if shares else 0.0,
+        "front_share": truth.share(recommended_front(watch.last)),
         "best_missed": missed[-1] if missed else 100 * (truth.best - float(table.score.min())),
         "recommended": None if chosen is None else table.ids[chosen],
         "regret": 100
@@ -262,9 +264,22 @@ def _judge(table: DesignTable, replay: Replay, watch: Watch, searcher: Searcher)
         "designs": len(seen),
         "tasks": replay.tasks_run,
         "cost": replay.cost_spent,
-        **{f"evals_to_{p}": first(shares, p / 100) for p in (95, 99)},
-        **{f"cost_to_{p}": at(watch.cost, first(shares, p / 100)) for p in (95, 99)},
+        **_reached("", shares, watch),
+        **_reached(
+            "score_", [(1 - m / 100 / truth.best) if truth.best else 1.0 for m in missed], watch
+        ),
     }
+
+
+def _reached(what: str, curve: Sequence[float], watch: Watch) -> dict[str, float | None]:
+    """Evaluations, tasks and cost until the curve is at 95 and at 99 %; None where it never is."""
+    found: dict[str, float | None] = {}
+    for percent in (95, 99):
+        place = first(curve, percent / 100)
+        found[f"evals_to_{what}{percent}"] = place
+        found[f"tasks_to_{what}{percent}"] = at(watch.tasks, place)
+        found[f"cost_to_{what}{percent}"] = at(watch.cost, place)
+    return found
 
 
 def first(values: Sequence[float], bar: float) -> int | None:
@@ -277,24 +292,38 @@ def at(values: Sequence[float], position: int | None) -> float | None:
     return None if position is None else values[position - 1]
 
 
-def recommended(last: Mapping[int, Evaluation]) -> int | None:
-    """The row a search would recommend for its score: the highest mean among the designs measured
-    on the most tasks, each mean drawn towards the mean of all by two tasks' worth; of ties the
-    cheaper. None where nothing was measured."""
+def believed(last: Mapping[int, Evaluation]) -> dict[int, tuple[float, float | None]]:
+    """(score, cost) of the designs that may be recommended: those measured on more than half of
+    the most tasks, each mean drawn towards the mean of all by two tasks' worth."""
     able = {row: e for row, e in last.items() if e.score is not None}
     if not able:
-        return None
+        return {}
     most = max(e.n for e in able.values())
     overall = sum(e.score or 0.0 for e in able.values()) / len(able)
-    full = {row: e for row, e in able.items() if 2 * e.n > most}
+    return {
+        row: (round((e.n * (e.score or 0.0) + 2 * overall) / (e.n + 2), 9), e.cost("usd"))
+        for row, e in able.items()
+        if 2 * e.n > most
+    }
+
+
+def recommended(last: Mapping[int, Evaluation]) -> int | None:
+    """The row a search would recommend for its score: the highest that is `believed`; of ties the
+    cheaper. None where nothing was measured."""
+    found = believed(last)
 
     def rank(row: int) -> tuple[float, float, int]:
-        e = full[row]
-        shrunk = (e.n * (e.score or 0.0) + 2 * overall) / (e.n + 2)
-        cost = e.cost("usd")
-        return round(shrunk, 9), -(math.inf if cost is None else cost), -row
+        score, cost = found[row]
+        return score, -(math.inf if cost is None else cost), -row
 
-    return max(full, key=rank)
+    return max(found, key=rank, default=None)
+
+
+def recommended_front(last: Mapping[int, Evaluation]) -> list[int]:
+    """The rows a search would report: the front of what is `believed`."""
+    found = believed(last)
+    rows = list(found)
+    return [rows[i] for i in front([found[row] for row in rows])]
 
 
 class Timed:

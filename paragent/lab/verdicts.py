@@ -94,6 +94,7 @@ def verdicts(
                 "worse": worse if told else None,
                 "pair": [one, other],
                 "figure": figure,
+                "words": name,
                 "difference": scale * pair.mean,
                 "low": scale * pair.low,
                 "high": scale * pair.high,
