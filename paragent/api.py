@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,14 +14,13 @@ from paragent.benchmark import Benchmark, CallsModels, Closes, check_tasks, task
 from paragent.cluster.hire import check_where, hired
 from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
-from paragent.engine import Engine, comparable, front_of, measurable
+from paragent.engine import Engine, measurable
 from paragent.environment import Interactive
 from paragent.errors import CallFailure, StoreError, UnknownName, UsageError
 from paragent.estimate import Estimate, estimate
-from paragent.events import Event
 from paragent.executor import Executor, LocalExecutor
 from paragent.inventory import register_inventory, yaml_with
-from paragent.outcome import PASSING_KINDS, Evaluation
+from paragent.outcome import PASSING_KINDS
 from paragent.parts import templates
 from paragent.provenance import facts
 from paragent.pruner import Pruner
@@ -47,11 +46,10 @@ from paragent.space import DesignSpace, Limits
 from paragent.store import Store
 from paragent.template import flat, mistaken
 from paragent.warm_start import evidence, outcome_note, read_run, same_benchmark, save_model
+from paragent.watcher import Progress, Watcher
 
 if TYPE_CHECKING:
     from paragent.cluster.executor import Workforce
-
-Progress = Callable[[Event], None]
 
 #: Every paid call of a run, in its folder.
 CALLS = "calls.db"
@@ -402,7 +400,7 @@ async def _run(
         from paragent.cluster.executor import RayExecutor
 
         executor = RayExecutor(force, session)
-    watcher = _Watcher(prepared, store, ledger, progress)
+    watcher = Watcher(config, store, ledger, progress)
     engine = Engine(
         config=config,
         benchmark=prepared.benchmark,
@@ -505,63 +503,3 @@ def write_configs(run: Run) -> None:
         path = run.config_path(point.design)
         path.parent.mkdir(exist_ok=True)
         path.write_text(yaml_with(point.design, run.config["inventory"]), encoding="utf-8")
-
-
-class _Watcher:
-    """Turns what the engine reports into events, and keeps the run's spending in the store."""
-
-    def __init__(
-        self, prepared: _Prepared, store: Store, ledger: Ledger, progress: Progress | None
-    ) -> None:
-        self._prepared, self._store, self._ledger = prepared, store, ledger
-        self._progress = progress
-        self._told: list[Evaluation] = []
-
-    def __call__(self, kind: str, evaluation: Evaluation | None) -> None:
-        if kind == "told" and evaluation is not None:
-            self._told.append(evaluation)
-        if evaluation is not None:
-            self.remember()
-        self.say(kind)
-
-    def remember(self) -> None:
-        """Write what was spent so far."""
-        spent = self._ledger.spent()
-        plain = {
-            "usd": spent.usd,
-            "tokens": spent.tokens,
-            "calls": spent.calls,
-            "seconds": spent.seconds,
-            "by_purpose": {name: dict(used) for name, used in spent.by_purpose.items()},
-            "overshoot_tokens": spent.overshoot_tokens,
-            "overshoot_usd": spent.overshoot_usd,
-            "unsure_calls": spent.unsure_calls,
-            "unsure_usd": spent.unsure_usd,
-        }
-        self._store.set_meta("spent", plain)
-        self._store.set_meta("seconds", spent.seconds)
-
-    def say(self, kind: str, message: str = "") -> None:
-        """Tell the user's progress function."""
-        if self._progress is None:
-            return
-        config, spent = self._prepared.config, self._ledger.spent()
-        front = front_of(comparable(self._told), config)
-        best = max(front, key=lambda e: e.score or 0.0, default=None)
-        count = len(self._told)
-        eta = spent.seconds / count * (config.evals - count) if count else None
-        self._progress(
-            Event(
-                kind=kind,
-                evaluations=count,
-                cap=config.evals,
-                spent_usd=spent.usd,
-                tokens=spent.tokens,
-                best_score=best.score if best else None,
-                best_label=best.design.label if best else "",
-                front_size=len(front),
-                seconds=spent.seconds,
-                eta_s=eta if kind == "told" else None,
-                message=message,
-            )
-        )

@@ -86,6 +86,7 @@ class Engine:
                     found.design, "dev", proposal.purpose, found.outcomes, position, proposal.by
                 )
                 self.store.add_evaluation(told)
+                self.store.commit()  # on disk before it is used
                 self._enter(told)
                 self.searcher.tell(told)
                 if self.pruner:
@@ -221,7 +222,7 @@ def front_of(evaluations: Sequence[Evaluation], config: RunConfig) -> list[Evalu
     simplest: dict[tuple[float | None, float | None], Evaluation] = {}
     for i in pareto_front([(s, c) for s, c in points if s is not None]):
         known = simplest.setdefault(points[i], able[i])
-        if _size(able[i].design) < _size(known.design):
+        if simplicity(able[i].design) < simplicity(known.design):
             simplest[points[i]] = able[i]
     return sorted(simplest.values(), key=lambda e: (e.cost(config.cost) or 0.0, -(e.score or 0.0)))
 
@@ -233,7 +234,8 @@ def comparable(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     return [e for e in evaluations if 2 * e.n >= most]
 
 
-def _size(design: Design) -> tuple[int, str]:
+def simplicity(design: Design) -> tuple[int, str]:
+    """What decides between designs that tie: fewer agents, then the hash."""
     return sum(1 for _ in design.agents()), design.hash
 
 

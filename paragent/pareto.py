@@ -12,9 +12,11 @@ decade below the smallest positive cost (`log_costs`).
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
+T = TypeVar("T")
 Point = Sequence[float]
 #: (score, cost): score up, cost down; None where unknown.
 ScoreCost = tuple[float | None, float | None]
@@ -44,7 +46,14 @@ def non_dominated(points: Sequence[Point]) -> list[int]:
     _check(points, len(points[0]))
     keep: list[int] = []
     # Lexicographic order: whatever dominates a point comes before it.
-    for i in sorted(range(len(points)), key=lambda i: (tuple(points[i]), i)):
+    order = sorted(range(len(points)), key=lambda i: (tuple(points[i]), i))
+    if len(points[0]) == 2:
+        for i in order:  # among those before it, the last one kept is the lowest
+            last = points[keep[-1]] if keep else None
+            if last is None or points[i][1] < last[1] or tuple(points[i]) == tuple(last):
+                keep.append(i)
+        return sorted(keep)
+    for i in order:
         if not any(dominates(points[j], points[i]) for j in keep):
             keep.append(i)
     return sorted(keep)
@@ -115,6 +124,43 @@ def front(points: Sequence[ScoreCost]) -> list[int]:
     coordinates = [(points[i][1] or 0.0, -(points[i][0] or 0.0)) for i in chosen]
     best = non_dominated(coordinates)
     return [chosen[k] for k in sorted(best, key=lambda k: (coordinates[k], chosen[k]))]
+
+
+class RunningFront(Generic[T]):
+    """The front of trade-offs that come one by one, all of known score and cost.
+
+    `items` are those on it, cheapest first (so by score, too). Of trade-offs that are equal one
+    stays: the first, or a later one that `simpler(later, earlier)` prefers. What does not stay is
+    forgotten, so adding n points takes O(n log n) and the memory of the front alone.
+    """
+
+    def __init__(self, simpler: Callable[[T, T], bool] = lambda later, earlier: False) -> None:
+        self.items: list[T] = []
+        self._simpler = simpler
+        self._costs: list[float] = []
+        self._scores: list[float] = []
+
+    def points(self) -> list[tuple[float, float, T]]:
+        """(score, cost, item) of each, cheapest first."""
+        return list(zip(self._scores, self._costs, self.items, strict=True))
+
+    def add(self, score: float, cost: float, item: T) -> bool:
+        """Whether the item is on the front now."""
+        costs, scores = self._costs, self._scores
+        at = bisect_right(costs, cost)
+        if at and scores[at - 1] >= score:
+            if scores[at - 1] > score or costs[at - 1] < cost:
+                return False
+            if self._simpler(item, self.items[at - 1]):
+                self.items[at - 1] = item
+                return True
+            return False
+        start = at - 1 if at and costs[at - 1] == cost else at
+        end = at
+        while end < len(scores) and scores[end] <= score:
+            end += 1
+        costs[start:end], scores[start:end], self.items[start:end] = [cost], [score], [item]
+        return True
 
 
 def log_costs(costs: Sequence[float]) -> list[float]:

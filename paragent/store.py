@@ -8,6 +8,7 @@ seed, and finds here what was already measured. One writer at a time (a lock fil
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import sqlite3
@@ -30,6 +31,8 @@ from paragent.outcome import (
 
 SCHEMA_VERSION = 1
 FILE = "run.db"
+#: Seconds that rows wait for others to share their transaction.
+GATHER_S = 0.05
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -53,6 +56,13 @@ def _clear(path: Path, doing: str) -> Iterator[None]:
         raise StoreError(f"{path}: cannot {doing}: {error.strerror or error}") from None
 
 
+def _loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class Store:
     """One run folder. Use as a context manager; `write=True` takes the lock.
 
@@ -62,6 +72,8 @@ class Store:
     def __init__(self, folder: Path, *, write: bool, create: bool = False) -> None:
         self.folder = folder
         self._lock: IO[str] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._fault: StoreError | None = None
         if create:
             with _clear(folder, "create the run folder"):
                 folder.mkdir(parents=True, exist_ok=False)
@@ -105,9 +117,12 @@ class Store:
             self._lock = None
 
     def close(self) -> None:
-        """Close the file and give up the lock."""
-        self._db.close()
-        self._release_lock()
+        """Write what waits, close the file and give up the lock."""
+        try:
+            self.commit()
+        finally:
+            self._db.close()
+            self._release_lock()
 
     def __enter__(self) -> Store:
         return self
@@ -115,10 +130,43 @@ class Store:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    # -- writing ------------------------------------------------------------------------------
+
+    def _add(self, statement: str, row: tuple[object, ...]) -> None:
+        """One row, at once, or on an event loop soon."""
+        self._check()
+        with _clear(self.folder / FILE, "write"):
+            if self._timer is None and (loop := _loop()) is not None:
+                self._timer = loop.call_later(GATHER_S, self._commit_late)
+                self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(statement, row)
+
+    def commit(self) -> None:
+        """What was added is on disk when this returns."""
+        self._check()
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer = None
+        if self._db.in_transaction:  # SQLite itself may have ended it for an error told before
+            with _clear(self.folder / FILE, "write"):
+                self._db.execute("COMMIT")
+
+    def _commit_late(self) -> None:
+        try:
+            self.commit()
+        except StoreError as error:  # nobody to tell here: the next one who writes is told
+            self._fault = error
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
     # -- meta: a few facts about the run, each a JSON value ------------------------------------
 
     def set_meta(self, key: str, value: Any) -> None:
-        """Write one fact (overwrites)."""
+        """Write one fact (overwrites), and what waits."""
+        self.commit()
         with _clear(self.folder / FILE, "write"):
             self._db.execute(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value, default=str))
@@ -134,10 +182,9 @@ class Store:
 
     def add_design(self, design: Design) -> None:
         """Remember a design by its hash."""
-        with _clear(self.folder / FILE, "write"):
-            self._db.execute(
-                "INSERT OR IGNORE INTO designs VALUES (?, ?)", (design.hash, canonical_json(design))
-            )
+        self._add(
+            "INSERT OR IGNORE INTO designs VALUES (?, ?)", (design.hash, canonical_json(design))
+        )
 
     def design(self, key: str) -> Design:
         """The design of that hash. Raises StoreError where there is none."""
@@ -149,11 +196,10 @@ class Store:
 
     def add_outcome(self, design: str, split: Split, task: str, outcome: Outcome) -> None:
         """Append one outcome; one that is there already stays as it is."""
-        with _clear(self.folder / FILE, "write"):
-            self._db.execute(
-                "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)",
-                (design, split, task, json.dumps(outcome_to_json(outcome))),
-            )
+        self._add(
+            "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)",
+            (design, split, task, json.dumps(outcome_to_json(outcome))),
+        )
 
     def outcomes(self, design: str, split: Split) -> dict[str, Outcome]:
         """All outcomes of one design on one split, by task id."""
@@ -169,6 +215,7 @@ class Store:
         What the search was told from the first of them on is forgotten too: it is told anew, with
         what comes of them now. Measured outcomes stay.
         """
+        self.commit()
         dropped: Counter[str] = Counter()
         keys: list[tuple[str, str, str]] = []
         with _clear(self.folder / FILE, "write"):
@@ -208,17 +255,16 @@ class Store:
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
         """Append what the searcher is told; its outcomes must be stored already."""
-        with _clear(self.folder / FILE, "write"):
-            self._db.execute(
-                "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?)",
-                (
-                    evaluation.number,
-                    evaluation.design.hash,
-                    evaluation.purpose,
-                    evaluation.by,
-                    json.dumps(list(evaluation.outcomes)),
-                ),
-            )
+        self._add(
+            "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?)",
+            (
+                evaluation.number,
+                evaluation.design.hash,
+                evaluation.purpose,
+                evaluation.by,
+                json.dumps(list(evaluation.outcomes)),
+            ),
+        )
 
     def evaluations(self) -> list[Evaluation]:
         """Everything told so far, in the order of proposal."""

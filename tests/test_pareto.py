@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from paragent.pareto import (
+    RunningFront,
     dominates,
     front,
     hypervolume,
@@ -52,6 +53,21 @@ def test_non_dominated_is_the_definition(points: list[tuple[float, ...]]) -> Non
     """A point is kept exactly where no point dominates it; copies are kept or lost together."""
     expected = [i for i, p in enumerate(points) if not any(dominates(q, p) for q in points)]
     assert non_dominated(points) == expected
+
+
+@given(st.lists(st.tuples(small, small), max_size=20))
+@settings(deadline=None)
+def test_a_running_front_is_the_front(points: list[tuple[float, float]]) -> None:
+    """After each point it holds what `front` finds among all so far, one of each copies: the
+    last, where later ones are preferred."""
+    running: RunningFront[int] = RunningFront(lambda later, earlier: later > earlier)
+    for i, (score, cost) in enumerate(points):
+        on = running.add(score, cost, i)
+        found = front(points[: i + 1])
+        last = {points[k]: k for k in found}
+        assert running.items == list(last.values())
+        assert on == (i in found)
+        assert running.points() == [(*p, k) for p, k in last.items()]
 
 
 def test_non_dominated_refuses_what_is_no_number() -> None:

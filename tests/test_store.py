@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -162,3 +163,64 @@ def test_a_store_in_memory_holds_what_a_folder_holds(tmp_path: Path) -> None:
                           store.evaluations(), store.meta("schema")))  # fmt: skip
     assert found[0] == found[1]
     assert found[0][0] == {"t1": good, "t2": other}
+
+
+def test_rows_of_an_event_loop_share_a_transaction_and_are_there_when_committed(
+    tmp_path: Path,
+) -> None:
+    """A second connection sees nothing of a row that waits, all of it after `commit`, after a
+    moment without one, and after the end."""
+    there = Store(tmp_path / "run", write=True, create=True)
+    with there as store:
+        reader = Store(tmp_path / "run", write=False)
+
+        async def go() -> None:
+            store.add_outcome("d", "dev", "t1", Measured(1.0, Usage()))
+            assert set(store.outcomes("d", "dev")) == {"t1"}
+            assert reader.outcomes("d", "dev") == {}
+            store.commit()
+            assert set(reader.outcomes("d", "dev")) == {"t1"}
+            store.add_outcome("d", "dev", "t2", Measured(1.0, Usage()))
+            while "t2" not in reader.outcomes("d", "dev"):
+                await asyncio.sleep(0.01)
+            store.add_outcome("d", "dev", "t3", Measured(1.0, Usage()))
+            store.set_meta("known", True)
+            assert set(reader.outcomes("d", "dev")) == {"t1", "t2", "t3"}
+            store.add_outcome("d", "dev", "t4", Measured(1.0, Usage()))
+
+        asyncio.run(go())
+    assert len(reader.outcomes("d", "dev")) == 4
+    reader.close()
+
+
+def test_a_late_write_that_fails_is_told_to_the_next(tmp_path: Path) -> None:
+    """The disk is full when a waiting row is written, with nobody to tell: whoever writes or
+    commits next is told, so that no searcher hears of what is not on disk."""
+    code = textwrap.dedent(
+        f"""
+        import asyncio, resource, signal
+        from pathlib import Path
+        from paragent.errors import StoreError
+        from paragent.outcome import Measured, Usage
+        from paragent.store import Store
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        store = Store(Path({str(tmp_path / "run")!r}), write=True, create=True)
+        async def go():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+            store.add_outcome("d", "dev", "t", Measured(1.0, Usage(), "x" * 200_000))
+            await asyncio.sleep(0.3)
+            store.commit()
+        try:
+            asyncio.run(go())
+        except StoreError as error:
+            print(error)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        check=True,
+    )
+    assert "cannot write" in done.stdout
