@@ -94,6 +94,11 @@ class Agent:
         for tool in self.tools:
             yield "tools", tool
 
+    @cached_property
+    def text(self) -> str:
+        """Canonical JSON of the agent alone; what the same agent is known by wherever it stands."""
+        return _dumped(_node_to_data(self))
+
 
 @dataclass(frozen=True)
 class Team:
@@ -102,6 +107,14 @@ class Team:
     topology: Part
     members: tuple[Node, ...]
     lead: Agent | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """Canonical JSON of the team, put together from that of its members."""
+        lead = f'"lead":{self.lead.text},' if self.lead is not None else ""
+        members = ",".join(member.text for member in self.members)
+        topology = _dumped(_part_to_data(self.topology))
+        return f'{{"team":{{{lead}"members":[{members}],"topology":{topology}}}}}'
 
 
 Node = Agent | Team
@@ -195,7 +208,11 @@ class Design:
 
 def canonical_json(design: Design) -> str:
     """The one text form that is hashed and stored: sorted keys, no blanks, ASCII."""
-    return json.dumps(design.to_data(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _dumped(design.to_data()) if design.prompts else design.root.text
+
+
+def _dumped(data: object) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def _walk(node: Node, path: str) -> Iterator[tuple[str, Node]]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from paragent.component import Component, Kind
 from paragent.design import PART_SLOTS, Agent, Design, Node, Part, Team
-from paragent.parts import default_part, find_part, shares_skills
+from paragent.parts import default_part, find_part, shares_skills, with_role, written_out
+from paragent.registry import MOST_REMEMBERED
+from paragent.registry import components as all_components
 
 
 class Grammar(Protocol):
@@ -36,6 +39,8 @@ class Moves:
 
     def __init__(self, space: Grammar) -> None:
         self.space = space
+        self._others: dict[str, tuple[Agent, ...]] = {}
+        self._version = -1
 
     # -- agents and teams of them ---------------------------------------------------------------
 
@@ -108,57 +113,69 @@ class Moves:
 
     def edits(self, design: Design) -> Sequence[Design]:
         """All legal designs one edit away, without doubles, in a fixed order."""
-        return self._legal(
-            (
-                design.replace_at(path, changed)
-                for path, node in design.nodes()
-                for changed in self._changed(node)
-                if isinstance(changed, Agent) or not path.endswith("lead")
-            ),
-            design,
-        )
+        return list(self._legal(self._edited(design), design))
 
-    def _legal(self, candidates: Iterable[Design], but: Design) -> list[Design]:
-        found: dict[str, Design] = {}
-        but = self.space.normalise(but)
-        for candidate in candidates:
-            normal = self.space.normalise(candidate)
-            if normal.hash not in found and normal != but and not self.space.check(normal):
-                found[normal.hash] = normal
-        return list(found.values())
+    def _edited(self, design: Design) -> list[Callable[[], Design]]:
+        """A design one edit away for each; whether it is legal and new is not known yet."""
+        return [
+            lambda path=path, make=make: design.replace_at(path, make())  # type: ignore[misc]
+            for path, node in design.nodes()
+            for make in self._changes(node, path.endswith("lead"))
+        ]
 
-    def _changed(self, node: Node) -> Iterable[Node]:
+    def _legal(self, made: Iterable[Callable[[], Design]], but: Design) -> Iterator[Design]:
+        known = {self.space.normalise(but).hash}
+        for make in made:
+            normal = self.space.normalise(make())
+            if normal.hash not in known:
+                known.add(normal.hash)
+                if not self.space.check(normal):
+                    yield normal
+
+    def _changes(self, node: Node, lead: bool) -> Iterator[Callable[[], Node]]:
+        """What may stand in the node's place; a lead stays an agent."""
         if isinstance(node, Agent):
-            yield from self._changed_agent(node)
-            for topology in self.space.by_kind["topology"]:
+            yield from (lambda c=c: c for c in self._other_agents(node))
+            for topology in () if lead else self.space.by_kind["topology"]:
                 if topology.members[1] == 1:
-                    yield self._team(topology, (node,))
+                    yield partial(self._team, topology, (node,))
                     continue
                 for model in self.space.models:
                     if model.name != node.model.name or len(self.space.models) == 1:
                         pair = (node, replace(node, model=Part(model.name)))
-                        yield self._team(topology, pair)
+                        yield partial(self._team, topology, pair)
             return
         current = find_part("topology", node.topology)
         for part in self._parameters("topology", node.topology):
-            yield replace(node, topology=part)
+            yield partial(replace, node, topology=part)
         for other in self.space.by_kind["topology"]:
             if other != current:
-                yield self._team(other, node.members[: other.members[1]])
+                yield partial(self._team, other, node.members[: other.members[1]])
         for i, member in enumerate(node.members):
             rest = node.members[:i] + node.members[i + 1 :]
             if rest:
-                yield replace(node, members=rest)
-            yield replace(member, role="") if isinstance(member, Agent) else member
+                yield partial(replace, node, members=rest)
+            yield partial(plain, member)
             if i:
                 swapped = (*rest[: i - 1], member, *rest[i - 1 :])
-                yield replace(node, members=swapped)
+                yield partial(replace, node, members=swapped)
         last = node.members[-1]
         for model in self.space.models:
             if isinstance(last, Agent):
-                more = replace(last, model=Part(model.name), role="")
-                yield replace(node, members=(*node.members, more))
+                more = plain(replace(last, model=Part(model.name)))
+                yield partial(replace, node, members=(*node.members, more))
         yield from self._moved_skills(node)
+
+    def _other_agents(self, agent: Agent) -> Sequence[Agent]:
+        """An agent's changes, written out and without doubles; the same few agents stand in most
+        designs of a search, so they are kept."""
+        if self._version != all_components.version or len(self._others) > MOST_REMEMBERED:
+            self._others.clear()
+            self._version = all_components.version
+        if agent.text not in self._others:
+            full = (written_out(other) for other in self._changed_agent(agent))
+            self._others[agent.text] = tuple({other.text: other for other in full}.values())
+        return self._others[agent.text]
 
     def _changed_agent(self, agent: Agent) -> Iterable[Agent]:
         for model in self.space.models:
@@ -210,16 +227,16 @@ class Moves:
 
     def _team(self, topology: Component, members: Sequence[Node]) -> Team:
         """A team of these members; with a lead and the skills shared out where it has one."""
-        plain = [replace(m, role="") if isinstance(m, Agent) else m for m in members]
+        ours = [plain(m) for m in members]
         lead = None
         if topology.lead:
             lead = Agent(Part(self.space.able(topology)[0].name), self.space.plainest)
         if shares_skills(topology):
-            owners = [i % len(plain) for i in range(len(self.space.skills))]
-            plain = self.space.with_roles(plain, owners)
-        return Team(default_part(topology), tuple(plain), lead)
+            owners = [i % len(ours) for i in range(len(self.space.skills))]
+            ours = self.space.with_roles(ours, owners)
+        return Team(default_part(topology), tuple(ours), lead)
 
-    def _moved_skills(self, team: Team) -> Iterable[Team]:
+    def _moved_skills(self, team: Team) -> Iterator[Callable[[], Team]]:
         """One skill given to another member."""
         topology = find_part("topology", team.topology)
         if topology is None or not shares_skills(topology) or not self.space.skills:
@@ -230,7 +247,10 @@ class Moves:
             for i in range(len(team.members)):
                 if i != owner:
                     moved = [*owners[:k], i, *owners[k + 1 :]]
-                    yield replace(team, members=tuple(self.space.with_roles(team.members, moved)))
+                    yield partial(self._owned, team, moved)
+
+    def _owned(self, team: Team, owners: Sequence[int]) -> Team:
+        return replace(team, members=tuple(self.space.with_roles(team.members, owners)))
 
     def recombine(self, one: Design, other: Design, rng: random.Random) -> Design:
         """`one` with a slot or a subtree of `other`; where nothing legal and new comes of it, a
@@ -253,3 +273,8 @@ class Moves:
                 return child
         edits = self.edits(one)
         return rng.choice(edits) if edits else one
+
+
+def plain(node: Node) -> Node:
+    """An agent without its role; a team as it is."""
+    return with_role(node, "") if isinstance(node, Agent) else node

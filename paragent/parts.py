@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 from paragent.component import MODEL_TAGS, Component, Kind, SubAgent
 from paragent.design import OWN_MODEL, PART_SLOTS, Agent, Design, Node, Part, Team
 from paragent.errors import InvalidDesign, UnknownName
-from paragent.registry import MOST_REMEMBERED, component_of, components, remembered
+from paragent.registry import component_of, components, remembered
 from paragent.searcher import Bounds
 from paragent.template import Prompt
 
@@ -134,23 +133,35 @@ def texts_of(design: Design, given: Sequence[tuple[str, str]]) -> tuple[tuple[st
     return tuple(sorted((k, v) for k, v in texts.items() if k.partition(".")[0] in used))
 
 
+@remembered
+def _agent_features(agent: Agent) -> tuple[str, ...]:
+    parts = parts_of(agent)
+    names = sorted({p.name for p in parts})
+    return (
+        *(f"has:{p.name}" for p in parts),
+        *(f"pair:{a}&{b}" for a, b in itertools.combinations(names, 2)),
+        *(f"param:{p.name}.{k}={v}" for p in parts for k, v in p.params),
+    )
+
+
 def features_of(design: Design, bounds: Bounds) -> Mapping[str, float]:
     """See `paragent.searcher.Space.features`."""
-    found: Counter[str] = Counter()
+    found: dict[str, float] = {}
     nodes = list(design.nodes())
     models: set[str] = set()
     widest = 1
     for _, node in nodes:
-        parts = parts_of(node)
         if isinstance(node, Team):
-            found[f"has:{node.topology.name}"] += 1
-            widest = max(widest, len(node.members))
+            topology, widest = node.topology, max(widest, len(node.members))
+            names = (
+                f"has:{topology.name}",
+                *(f"param:{topology.name}.{k}={v}" for k, v in topology.params),
+            )
         else:
             models.add(node.model.name)
-            found.update(f"has:{p.name}" for p in parts)
-            names = sorted({p.name for p in parts})
-            found.update(f"pair:{a}&{b}" for a, b in itertools.combinations(names, 2))
-        found.update(f"param:{p.name}.{k}={v}" for p in parts for k, v in p.params)
+            names = _agent_features(node)
+        for name in names:
+            found[name] = found.get(name, 0) + 1
     agents = sum(isinstance(node, Agent) for _, node in nodes)
     measures = {
         "tree:agents": agents,
@@ -207,23 +218,27 @@ def suits(component: Component, models: Sequence[Component]) -> bool:
     return any(set(component.suits) <= set(m.provides) for m in models)
 
 
+@remembered
 def written_out(agent: Agent) -> Agent:
     """The agent with its sub-agent and all defaults written out; what is unknown stays."""
-    global _version
-    if _version != components.version or len(_written) > MOST_REMEMBERED:
-        _written.clear()
-        _version = components.version
-    if id(agent) not in _written:
-        full = _write_out(agent)
-        _written[id(agent)] = agent, full
-        _written[id(full)] = full, full
-    return _written[id(agent)][1]
+    full = _write_out(agent)
+    return agent if full.text == agent.text else full
 
 
-#: By identity, since equal agents may be written differently (1 and 1.0); an edit of a design
-#: leaves most of its agents the objects they were. The agent is kept, so its id stays its own.
-_written: dict[int, tuple[Agent, Agent]] = {}
-_version = -1
+def with_role(agent: Agent, role: str) -> Agent:
+    """The agent in another role; of equal ones always the same object, so that its text is put
+    together once."""
+    if agent.role == role:
+        return agent
+    known = _roles(agent)
+    if role not in known:
+        known[role] = replace(agent, role=role)
+    return known[role]
+
+
+@remembered
+def _roles(agent: Agent) -> dict[str, Agent]:
+    return {}
 
 
 def _write_out(agent: Agent) -> Agent:

@@ -13,7 +13,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -216,23 +216,33 @@ def register(
         benchmarks.register(plugin, replace=replace)
 
 
-def remembered(function: Callable[[Hashable], R]) -> Callable[[Hashable], R]:
+class Texted(Protocol):
+    """What has a canonical text: a node of a design."""
+
+    @property
+    def text(self) -> str: ...
+
+
+N = TypeVar("N", bound=Texted)
+
+
+def remembered(function: Callable[[N], R]) -> Callable[[N], R]:
     """Remembers what a function says of a node, for as long as the components stay the same.
 
-    The function must not tell equal nodes apart (1 and 1.0 are equal parameters).
+    Nodes are told apart by their texts: that is quicker than hashing a tree, and 1 is not 1.0.
     """
-    known: dict[Hashable, R] = {}
+    known: dict[str, R] = {}
     version = -1
 
     @functools.wraps(function)
-    def ask(node: Hashable) -> R:
+    def ask(node: N) -> R:
         nonlocal version
         if version != components.version or len(known) > MOST_REMEMBERED:
             known.clear()
             version = components.version
-        if node not in known:
-            known[node] = function(node)
-        return known[node]
+        if node.text not in known:
+            known[node.text] = function(node)
+        return known[node.text]
 
     return ask
 

@@ -13,14 +13,14 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
 from paragent.component import Component, Kind
-from paragent.design import Agent, Design, Node, Param, Part, Team, canonical_json
+from paragent.design import Agent, Design, Node, Param, Part, Team
 from paragent.errors import InvalidDesign, UnknownName, UsageError
-from paragent.moves import Moves
+from paragent.moves import Moves, plain
 from paragent.parts import (
     call_bound,
     default_part,
@@ -34,6 +34,7 @@ from paragent.parts import (
     suits,
     texts_of,
     usd_bound,
+    with_role,
     written_out,
 )
 from paragent.registry import component_of
@@ -85,7 +86,7 @@ class DesignSpace:
             raise UsageError("a space needs at least one model")
         self.limits, self.available, self.skills = limits, available, tuple(skills)
         self.steps, self.plays, self.prompts = steps, plays, tuple(prompts)
-        self._legal: set[Agent] = set()
+        self._legal: set[str] = set()
         self._legal_at = -1
         self._played: dict[Agent, list[str]] = {}
         for name in (*(include or ()), *exclude):
@@ -256,7 +257,7 @@ class DesignSpace:
         found: list[Node] = []
         for i, member in enumerate(members):
             role = "+".join(s for s, o in zip(self.skills, owners, strict=True) if o == i)
-            found.append(replace(member, role=role) if isinstance(member, Agent) else member)
+            found.append(with_role(member, role) if isinstance(member, Agent) else member)
         return found
 
     # -- top down -------------------------------------------------------------------------------
@@ -341,7 +342,7 @@ class DesignSpace:
             members = tuple(self._normal(m) for m in node.members)
             topology = find_part("topology", node.topology)
             if topology and "symmetric" in topology.provides:
-                members = tuple(sorted(members, key=lambda m: canonical_json(Design(m))))
+                members = tuple(sorted(members, key=lambda m: m.text))
             lead = self._normal(node.lead) if node.lead else None
             assert lead is None or isinstance(lead, Agent)
             return Team(full_part("topology", node.topology), members, lead)
@@ -377,8 +378,7 @@ class DesignSpace:
                     f"{at}.members: {len(node.members)} members; {topology.name} takes "
                     f"{low} to {high}"
                 )
-            alike = {replace(m, role="") if isinstance(m, Agent) else m for m in node.members}
-            if "routes" in topology.provides and len(alike) == 1 < len(node.members):
+            if "routes" in topology.provides and _alike(node.members):
                 reasons.append(
                     f"{at}.members: {len(node.members)} equal members; {topology.name} hands a "
                     "task to one of them, so they must differ"
@@ -411,12 +411,12 @@ class DesignSpace:
         if self._legal_at != all_components.version:
             self._legal.clear()
             self._legal_at = all_components.version
-        if agent in self._legal:
+        if agent.text in self._legal:
             return
         known = len(reasons)
         self._judge_agent(agent, at, reasons)
         if len(reasons) == known:
-            self._legal.add(agent)
+            self._legal.add(agent.text)
 
     def _judge_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
         brought = agent.subagent is not None
@@ -496,6 +496,11 @@ class DesignSpace:
         """`one` with a slot or a subtree of `other`; where nothing legal and new comes of it, a
         random edit of `one`, or `one` itself where it has none."""
         return self._moves.recombine(one, other, rng)
+
+
+def _alike(members: Sequence[Node]) -> bool:
+    """Whether there are several, equal but for their roles."""
+    return len({plain(m).text for m in members}) == 1 < len(members)
 
 
 def _yaml_path(at: str, path: str) -> str:
