@@ -16,6 +16,7 @@ from paragent.errors import CallFailure, CapReached
 from paragent.outcome import Failed, Measured, Outcome, Purpose
 from paragent.registry import component_of
 from paragent.runtime.model import LanguageModel, Message, Request
+from paragent.signs import FAILED_BELOW, signs_of
 
 
 async def evaluate_task(
@@ -34,6 +35,7 @@ async def evaluate_task(
     of their kinds, with what was used until then. Raises CapReached only: then the task has no
     outcome, and will be run again when there is budget.
     """
+    trace = [] if trace is None else trace
     run = TaskRun(caller, purpose, seed, benchmark.context, trace=trace)
     if isinstance(benchmark, Interactive):
         return await _in_environment(system, benchmark, task, run)
@@ -55,7 +57,7 @@ async def evaluate_task(
         return Failed("scorer", f"the judge's call failed: {failure}", run.usage)
     except Exception as error:  # a scorer is the user's own code
         return Failed("scorer", f"{type(error).__name__}: {error}", run.usage)
-    return Measured(score, run.usage, text, _members(system.design, run, answer.text))
+    return _measured(score, text, answer.text, system, task, run)
 
 
 async def _in_environment(
@@ -80,7 +82,17 @@ async def _in_environment(
         return Failed("component", f"{type(error).__name__}: {error}", run.usage)
     finally:
         await environment.aclose()
-    return Measured(score, run.usage, answer.text, _members(system.design, run, answer.text))
+    return _measured(score, answer.text, answer.text, system, task, run)
+
+
+def _measured(
+    score: float, text: str, final: str, system: System, task: Task, run: TaskRun
+) -> Measured:
+    """The outcome; where it is a failure, with the signs of what went wrong."""
+    signs: tuple[str, ...] = ()
+    if score < FAILED_BELOW:
+        signs = signs_of(task, final, run.trace or (), run.context)
+    return Measured(score, run.usage, text, _members(system.design, run, final), signs)
 
 
 def _members(design: Design, run: TaskRun, final: str) -> tuple[bool | None, ...]:

@@ -88,13 +88,15 @@ class Measured:
     """The task was answered and scored. `score` is in [0, 1], higher is better.
 
     `members` says of each member of a team at the root: None, it was not asked; True, its (last)
-    answer is the team's; False, it is not. Empty for a single agent.
+    answer is the team's; False, it is not. Empty for a single agent. `signs` say how a task went
+    wrong whose score is below 1/2 (`paragent.signs`).
     """
 
     score: float
     usage: Usage
     answer: str = ""
     members: tuple[bool | None, ...] = ()
+    signs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     usage = [u.calls, u.prompt_tokens, u.completion_tokens, u.usd, u.latency_s]
     if isinstance(outcome, Measured):
         found = {"is": "measured", "score": outcome.score, "answer": outcome.answer, "usage": usage}
-        return {**found, "members": list(outcome.members)} if outcome.members else found
+        more = {"members": list(outcome.members), "signs": list(outcome.signs)}
+        return {**found, **{key: value for key, value in more.items() if value}}
     return {"is": "failed", "kind": outcome.kind, "why": outcome.why, "usage": usage}
 
 
@@ -134,7 +137,8 @@ def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
         return Pruned(data["why"])
     usage = Usage(*data["usage"])
     if data["is"] == "measured":
-        return Measured(data["score"], usage, data["answer"], tuple(data.get("members", ())))
+        members, signs = tuple(data.get("members", ())), tuple(data.get("signs", ()))
+        return Measured(data["score"], usage, data["answer"], members, signs)
     return Failed(data["kind"], data["why"], usage)
 
 
@@ -199,6 +203,12 @@ class Evaluation:
         """Mean score in [0, 1] over measured tasks, or None."""
         scores = [m.score for m in self.measured]
         return sum(scores) / len(scores) if scores else None
+
+    @property
+    def signs(self) -> dict[str, int]:
+        """How many tasks went wrong by each sign (`paragent.signs`) or failed by each kind."""
+        seen = Counter(sign for m in self.measured for sign in m.signs)
+        return dict(sorted((seen + Counter(self.failures)).items()))
 
     def interval(self, confidence: float = 0.95) -> Interval | None:
         """Two-sided interval of the mean score (Wilson for 0/1 scores, else bootstrap)."""

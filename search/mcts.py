@@ -4,8 +4,9 @@ Every measured design is a node below the one it was made from. One iteration:
 
     aim       the front's hypervolume; every fourth time the best score alone
     select    nodes to grow from: the mixed-probability lottery, or UCT with progressive widening
-    expand    mutate (every edit), recombine with other nodes, construct top down, and refine:
-              edits of the candidate that is judged best
+    expand    mutate (every edit), recombine with other nodes, construct top down, and climb:
+              edits of the candidate that is judged best; every few times refine instead: the edits
+              of good nodes that answer how their tasks failed (`paragent.refine`)
     judge     no rollout: the value model's expected improvement of the aim picks one
     back up   its score and cost are counted at every node above it
 
@@ -28,7 +29,8 @@ from typing import Any
 
 from paragent.design import Design
 from paragent.errors import UsageError
-from paragent.outcome import CostName, Evaluation
+from paragent.outcome import CostName, Evaluation, Purpose
+from paragent.refine import answering
 from paragent.registry import SearcherPlugin
 from paragent.search_tree import Tree
 from paragent.searcher import Earlier, Proposal, Space
@@ -100,7 +102,8 @@ def mixed_probabilities(
 
 class Mcts:
     """See the module. `selection` is "mixed" (with `lam`, `alpha`, `beta`) or "uct" (with `c`,
-    `widen_k`, `widen_a`); `warm_up` seeds come first, fewer in a space of few designs."""
+    `widen_k`, `widen_a`); `warm_up` seeds come first, fewer in a space of few designs; `refine` is
+    every how many iterations logged failures choose the edits (0: never)."""
 
     def __init__(
         self,
@@ -116,6 +119,7 @@ class Mcts:
         widen_k: float = 2.0,
         widen_a: float = 0.5,
         warm_up: int = 12,
+        refine: int = 0,
     ) -> None:
         if selection not in ("mixed", "uct"):
             raise UsageError(f"selection is {selection!r}; wanted mixed or uct")
@@ -136,7 +140,9 @@ class Mcts:
         self._covered: dict[str, int] = {}
         self._rows: dict[str, Mapping[str, float]] = {}
         self._edits: dict[str, Sequence[Design]] = {}
-        self._turns = 0
+        self._turns, self._refine = 0, refine
+        #: How often tasks of a node failed by each sign.
+        self._signs: dict[str, Mapping[str, int]] = {}
 
     def warm(self, earlier: Sequence[Earlier], *, same: bool) -> None:
         """See `paragent.searcher.WarmStarts`: the value model starts from them, in place of seeds,
@@ -157,6 +163,10 @@ class Mcts:
     def _warm(self) -> bool:
         return isinstance(self.model, WarmSurrogate) and self.model.in_force
 
+    def design(self, key: str) -> Design:
+        """The design of a node of the tree, by its hash."""
+        return self._designs[key]
+
     # -- the search -----------------------------------------------------------------------------
 
     def ask(self, n: int) -> Sequence[Proposal]:
@@ -167,13 +177,16 @@ class Mcts:
         return found
 
     def _propose(self) -> Proposal | None:
+        purpose: Purpose = "label"
         if self._seeding():
-            chosen, purpose = self._seed(), "label"
+            chosen = self._seed()
         else:
             score_alone = self._turns % SCORE_ALONE == SCORE_ALONE - 1
             weighting = self._weighting(1.0 if score_alone else self._rng.random())
-            candidates = self._expand(self._select(weighting))
-            chosen, purpose = self._best(candidates, score_alone), "search-eval"
+            parents = self._select(weighting)
+            refined = self._refined(parents)
+            chosen = self._best(refined or self._expand(parents), score_alone, climb=not refined)
+            purpose = "search-eval"
             self._turns += 1
         chosen = chosen or self._any()
         if chosen is None:
@@ -186,7 +199,7 @@ class Mcts:
             self._flying[design.hash] = (float(belief.score[0][0]), float(belief.cost[0][0]))
         self._number[design.hash] = len(self.tree.nodes)
         self.tree = self.tree.grown(design.hash, design.label, parent, move)
-        return Proposal(design, by="mcts", purpose=purpose)  # type: ignore[arg-type]
+        return Proposal(design, by="mcts", purpose=purpose)
 
     def _seeding(self) -> bool:
         """Whether a seed comes next. After a warm start seeds and choices take turns at first: what
@@ -201,6 +214,7 @@ class Mcts:
         design = evaluation.design
         self._asked.add(design.hash)
         expected = self._flying.pop(design.hash, None)
+        self._signs[design.hash] = evaluation.signs
         score, cost = evaluation.score, evaluation.cost(self._cost)
         if score is None or cost is None:
             return
@@ -280,6 +294,22 @@ class Mcts:
         found += [(d, 0, "earlier") for d in self._offered if self._warm]
         return self._new(found)
 
+    def _refined(self, parents: Sequence[int]) -> list[Candidate]:
+        """At a turn for refining: the edits of each selected node that answer a sign of its
+        failures, drawn by how often it was seen. Empty at other turns, or where nothing answers."""
+        if not self._refine or self._turns % self._refine or self._listed is not None:
+            return []
+        found: list[Candidate] = []
+        for i in parents:
+            design = self._designs[self.tree.nodes[i].design]
+            seen = self._signs.get(design.hash) or {}
+            if seen:
+                (sign,) = self._rng.choices(list(seen), list(seen.values()))
+                found += [
+                    (d, i, "refine") for d in answering(sign, design, self._edits_of(design.hash))
+                ]
+        return self._new(found)
+
     def _new(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         kept: dict[str, Candidate] = {}
         for candidate in candidates:
@@ -296,15 +326,17 @@ class Mcts:
 
     # -- judge ----------------------------------------------------------------------------------
 
-    def _best(self, candidates: list[Candidate], score_alone: bool) -> Candidate | None:
-        """The candidate of the largest expected improvement, after refining it."""
+    def _best(
+        self, candidates: list[Candidate], score_alone: bool, *, climb: bool
+    ) -> Candidate | None:
+        """The candidate of the largest expected improvement, after climbing from it."""
         if not candidates:
             return None
         promise = self._promise(candidates, score_alone)
-        for _ in range(CLIMBS if self._listed is None else 0):
+        for _ in range(CLIMBS if climb and self._listed is None else 0):
             top = max(promise, key=lambda key: (promise[key], key))
             best, parent, _ = next(c for c in candidates if c[0].hash == top)
-            edits = [(d, parent, "refine") for d in self._space.edits(best)]
+            edits = [(d, parent, "climb") for d in self._space.edits(best)]
             more = [c for c in self._new(edits) if c[0].hash not in promise]
             if not more:
                 break
@@ -401,6 +433,7 @@ MCTS = SearcherPlugin(
         "widen_k": 2.0,
         "widen_a": 0.5,
         "warm_up": 12,
+        "refine": 0,
     },
     paper="AgentSwift, arXiv 2506.06017, section 3; Kocsis and Szepesvari 2006, section 2.2",
     version="2",

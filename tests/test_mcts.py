@@ -90,7 +90,7 @@ def test_every_proposal_is_a_node_below_the_one_it_was_made_from(selection: str)
         assert number in nodes[node.parent].children
         assert 0 <= node.parent < number
     assert {n.move for n in nodes[1:13]} == {"seed"}
-    assert {n.move for n in nodes[13:]} & {"mutate", "recombine", "refine"}
+    assert {n.move for n in nodes[13:]} & {"mutate", "recombine", "climb"}
 
 
 def test_seeds_are_labels_and_show_every_level() -> None:
