@@ -40,6 +40,7 @@ def test_the_hypervolume_share_by_hand() -> None:
     assert truth.share([0, 1]) == pytest.approx(1.0)
     assert truth.share([2]) == truth.share([]) == 0.0
     assert truth.front == [0, 1] and truth.best == 0.9
+    assert truth.exact_cost(10) == pytest.approx(1110)
 
 
 def test_tables_without_a_choice_have_a_share_too() -> None:
@@ -52,7 +53,7 @@ def test_tables_without_a_choice_have_a_share_too() -> None:
 def test_an_unknown_cost_is_never_on_the_front() -> None:
     """The best score of unknown cost adds no hypervolume."""
     truth = Truth(table([0.6, 0.9, 0.2], [1.0, math.nan, 100.0]))
-    assert truth.front == [0] and truth.share([1]) == 0.0
+    assert truth.front == [0] and truth.share([1]) == 0.0 and truth.exact_cost(1) is None
 
 
 def evaluation(score: float, n: int, usd: float = 1.0) -> Evaluation:

@@ -18,6 +18,7 @@ from paragent.registry import searchers
 from paragent.search.aflow import chances
 from paragent.search.ageing_evolution import AgeingEvolution
 from paragent.search.agentsquare import AgentSquare, distance
+from paragent.search.exhaustive import Exhaustive, walk
 from paragent.search.gp import Gp, ehvi, posterior
 from paragent.search.greedy import Greedy
 from paragent.searcher import Searcher
@@ -112,6 +113,26 @@ def test_greedy_goes_on_from_what_is_better_and_begins_again_at_a_top() -> None:
         searcher.tell(told(design, value(design)))
     assert starts >= 2, "all 72 designs are found, some after a new start"
     assert list(searcher.ask(1)) == []
+
+
+def test_exhaustive_search_is_exact_where_the_budget_pays_for_all() -> None:
+    """Two choices of two and three options: six designs, each once, one branch after the other; the
+    best is among them for certain, and then there is no more."""
+    space = FactorSpace({"a": ["x", "y"], "b": [1, 2, 3]})
+    seen = [tuple((row_levels(d) or {}).values()) for d in walk(space, random.Random(0))]
+    assert sorted(map(str, seen)) == sorted(map(str, itertools.product("xy", (1, 2, 3))))
+    assert len({a for a, _ in seen[:3]}) == len({a for a, _ in seen[3:]}) == 1
+    searcher = Exhaustive(SPACE)
+    searcher.tell(told(SPACE.design((0, 0, 1)), 0.5))
+    asked = drive(searcher, 80)
+    assert len(asked) == len(set(asked)) == 71, "of 72 one was told before"
+    assert max(map(value, asked)) == 1.0 and searcher.ask(1) == []
+
+
+def test_exhaustive_search_lists_nothing() -> None:
+    """A space of 10^12 designs: the first proposals come at once."""
+    huge = FactorSpace({f"f{i}": list(range(100)) for i in range(6)})
+    assert len(Exhaustive(huge).ask(5)) == 5
 
 
 def test_a_process_returns_what_it_saw_and_falls_back_far_away() -> None:

@@ -252,6 +252,7 @@ def report_of(table: DesignTable, trials: Trials, protocol: Protocol) -> dict[st
         "designs": len(table),
         "optimum": {
             "best_score": truth.best,
+            "exact_cost": truth.exact_cost(protocol.per_eval),
             "best_design": table.ids[int(table.score.argmax())],
             "front": [table.ids[i] for i in truth.front],
         },
@@ -307,6 +308,9 @@ def print_report(report: Mapping[str, Any]) -> None:
     )
     print(f"{report['table']}: {report['designs']} designs; best {best['best_score']:.4f} "
           f"({best['best_design']}); {len(best['front'])} on the front")  # fmt: skip
+    if best["exact_cost"] is not None and p["noise"] != "none":
+        whole = f"{p['tasks_per_evaluation']} tasks each cost {best['exact_cost']:.4g} {p['cost']}"
+        print(f"all of it: {report['designs']} designs on {whole}")
     print(f"budget {budget}; noise {p['noise']}; {p['seeds']} seeds; medians [95 % interval]\n")
     for line in table_of(report):
         print(line)

@@ -97,6 +97,11 @@ class Truth:
         """The highest score."""
         return float(self.table.score.max())
 
+    def exact_cost(self, tasks: int) -> float | None:
+        """What it costs to run every design on so many tasks; None where a cost is unknown."""
+        total = float(self.table.cost.sum()) * tasks
+        return None if math.isnan(total) else total
+
     @cached_property
     def front(self) -> list[int]:
         """Rows of the true front of score and cost, cheapest first."""
