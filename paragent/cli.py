@@ -49,6 +49,8 @@ COMMANDS: Mapping[str, Command | Group] = {
     "fetch": Command("paragent.commands.fetch", "get a benchmark's public data, once"),
     "draw": Command("paragent.commands.draw", "a design as a picture (SVG)"),
     "cache": Command("paragent.commands.cache", "the shared cache of endpoint answers"),
+    "submit": Command("paragent.commands.submit", "hand a search to a Ray cluster as a job"),
+    "attach": Command("paragent.commands.attach", "follow a run or a job, and bring its run home"),
     "cluster": Group(
         "Ray clusters",
         {
@@ -87,6 +89,7 @@ COMMANDS: Mapping[str, Command | Group] = {
             "pruning": Command(
                 "paragent.lab.pruning", "what skipping hopeless proposals saves, and what it loses"
             ),
+            "refine": Command("paragent.lab.refining", "what edits chosen by logged failures gain"),
             "own-tables": Command("paragent.lab.own_tables", "make the design tables that ship"),
             "random-table": Command("paragent.lab.random_table", "a synthetic table to check on"),
             "ablate": Command("paragent.lab.ablate", "what each component does, against a control"),

@@ -6,8 +6,10 @@ import pytest
 
 from paragent.benchmark import Task
 from paragent.chat import TraceStep
+from paragent.cli import main
 from paragent.component import Context
 from paragent.design import Agent, Design, Part, Team
+from paragent.lab.refining import summarise
 from paragent.outcome import (
     Evaluation,
     Failed,
@@ -148,3 +150,23 @@ def test_a_search_refines_by_what_it_was_told() -> None:
             before = searcher.design(searcher.tree.nodes[node.parent].design)
             said = changes(before, searcher.design(node.design))
             assert any(c.startswith(("+memory", "=memory", "+tool")) for c in said)
+
+
+def test_the_lab_summarises_paired_by_seed() -> None:
+    """Means per mark; the difference from never refining is taken seed by seed."""
+    rows = [
+        {"seed": seed, "refine": refine, "scores": {8: 0.5 + 0.1 * seed + gain}}
+        for seed in (0, 1, 2)
+        for refine, gain in ((0, 0.0), (2, 0.05))
+    ]
+    never, twice = summarise(rows, [0, 2], [8])
+    assert never["gap"] is None and never["score"] == pytest.approx(0.6)
+    assert twice["gap"] == pytest.approx([0.05, 0.05, 0.05])
+
+
+def test_the_lab_refuses_what_it_cannot_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, exit code 2."""
+    assert main(["lab", "refine", "--benchmark", "gsm8k"]) == 2
+    assert "wanted pocket or pocket_hard" in capsys.readouterr().err
+    assert main(["lab", "refine", "--every", "x"]) == 2
+    assert "want whole numbers" in capsys.readouterr().err
