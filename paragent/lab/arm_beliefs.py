@@ -29,8 +29,6 @@ from numpy.typing import NDArray
 from paragent.design import Param
 from paragent.recorded import Floats
 
-Places = NDArray[np.intp]
-
 #: Steps of the fit of the parts at a time; the least part; what a part is a priori, and how many
 #: observations that is worth; the prior variance of what all levels have in common, around .5.
 STEPS, LEAST, EXPECTED, WORTH, COMMON = 3, 1e-5, 0.01, 1.0, 1.0
@@ -38,6 +36,8 @@ STEPS, LEAST, EXPECTED, WORTH, COMMON = 3, 1e-5, 0.01, 1.0, 1.0
 OWN, ROUNDS = 0.05, 5
 #: Variances are estimated anew once so many times the scores are known.
 GROWTH = 1.03
+#: Groups of tasks that are kept.
+MOST_GROUPS = 200
 
 
 def likeness(levels: Sequence[Mapping[str, Param]]) -> Floats:
@@ -65,13 +65,13 @@ class Belief:
 
 @dataclass(frozen=True)
 class _Group:
-    """Tasks that the same arms ran: the arms, the inverse of their noise covariance, and what a
-    score of each arm that did not run them (`others`) owes to each of theirs."""
+    """Tasks that the same arms ran: the inverse of those arms' noise covariance, and what a score
+    of each other arm owes to each of theirs, [arms, arms] with 0 elsewhere; which are the others,
+    and the variance that is left of their scores, [arms] with 0 elsewhere."""
 
-    arms: Places
     inverse: Floats
-    others: Places
     owed: Floats
+    others: Floats
     left: Floats
 
 
@@ -96,37 +96,43 @@ class ArmBeliefs:
         columns: dict[bytes, list[int]] = {}
         for t in np.flatnonzero(known.any(axis=0)):
             columns.setdefault(known[:, t].tobytes(), []).append(int(t))
-        found = [(self._group(key, known[:, ts[0]]), np.array(ts)) for key, ts in columns.items()]
+        filled = np.where(known, scores, 0.0)
+        found = [
+            (self._group(key, known[:, ts[0]]), len(ts), filled[:, ts].sum(axis=1))
+            for key, ts in columns.items()
+        ]
         precision, sums = np.zeros(self._noise.shape), np.zeros(len(scores))
-        for group, ts in found:
-            at = group.arms
-            precision[np.ix_(at, at)] += len(ts) * group.inverse
-            sums[at] += group.inverse @ scores[np.ix_(at, ts)].sum(axis=1)
-        level, spread = self._levels(precision, sums, count > 0, afresh)
         # The mean over all tasks is `fixed` plus `weights` times the levels, plus luck.
-        fixed = np.where(known, scores, 0.0).sum(axis=1)
-        unseen = self._tasks - sum(len(ts) for _, ts in found)
-        weights, luck = unseen * np.eye(len(scores)), unseen * np.diag(self._noise)
-        for group, ts in found:
-            out, at = group.others, group.arms
-            fixed[out] += group.owed @ scores[np.ix_(at, ts)].sum(axis=1)
-            weights[out, out] += len(ts)
-            weights[np.ix_(out, at)] -= len(ts) * group.owed
-            luck[out] += len(ts) * group.left
-        weights /= self._tasks
-        variance = np.einsum("ij,jk,ik->i", weights, spread, weights) + luck / self._tasks**2
+        fixed = filled.sum(axis=1)
+        unseen = float(self._tasks - sum(m for _, m, _ in found))
+        own, luck = np.full(len(scores), unseen), unseen * np.diag(self._noise)
+        owed = np.zeros(self._noise.shape)
+        for group, m, total in found:
+            precision += m * group.inverse
+            sums += group.inverse @ total
+            fixed += group.owed @ total
+            owed += m * group.owed
+            own += m * group.others
+            luck += m * group.left
+        level, spread = self._levels(precision, sums, count > 0, afresh)
+        weights = (np.diag(own) - owed) / self._tasks
+        variance = ((weights @ spread) * weights).sum(axis=1) + luck / self._tasks**2
         variance = np.where(count >= self._tasks, 0.0, np.maximum(variance, 0.0))
         mean = fixed / self._tasks + weights @ level
         return Belief(mean, variance, np.diag(self._noise).copy(), count)
 
     def _group(self, key: bytes, ran: NDArray[np.bool_]) -> _Group:
         if key not in self._groups:
-            arms, others = np.flatnonzero(ran), np.flatnonzero(~ran)
-            inverse: Floats = np.asarray(np.linalg.inv(self._noise[np.ix_(arms, arms)]), float)
-            across = self._noise[np.ix_(others, arms)]
-            owed = across @ inverse
-            left = np.diag(self._noise)[others] - np.einsum("ij,ij->i", owed, across)
-            self._groups[key] = _Group(arms, inverse, others, owed, np.maximum(left, 0.0))
+            if len(self._groups) > MOST_GROUPS:
+                self._groups.clear()
+            n = len(ran)
+            inverse, owed, left = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n)
+            across = self._noise[np.ix_(~ran, ran)]
+            inverse[np.ix_(ran, ran)] = np.linalg.inv(self._noise[np.ix_(ran, ran)])
+            owes = across @ inverse[np.ix_(ran, ran)]
+            owed[np.ix_(~ran, ran)] = owes
+            left[~ran] = np.maximum(np.diag(self._noise)[~ran] - (owes * across).sum(axis=1), 0.0)
+            self._groups[key] = _Group(inverse, owed, (~ran).astype(float), left)
         return self._groups[key]
 
     def _levels(

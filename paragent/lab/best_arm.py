@@ -31,8 +31,9 @@ from paragent.searcher import Proposal, Searcher
 
 #: More arms than this are no table to run whole.
 MOST_ARMS = 5000
-#: Up to so many arms are read by the levels that they share; tasks of a block.
-MOST_ALIKE, STEP = 400, 5
+#: Up to so many arms are read by the levels that they share; tasks of a block, and the share of its
+#: tasks so far (1 / SLOWER) that a block has later on.
+MOST_ALIKE, STEP, SLOWER = 400, 5, 10
 
 
 @dataclass
@@ -136,7 +137,7 @@ class BestArm:
             arm = self._fresh.pop() if self._fresh else self._next()
             if arm is None:
                 break
-            tasks = min(self._tasks, arm.n + STEP)
+            tasks = min(self._tasks, arm.n + max(STEP, arm.n // SLOWER))
             found.append(Proposal(arm.design, tasks, by="best_arm"))
         return found
 
