@@ -108,6 +108,11 @@ class Run:
         """What was asked for."""
         return self._config.to_data()
 
+    @property
+    def request(self) -> RunConfig:
+        """The same, typed."""
+        return self._config
+
     def load_benchmark(self) -> Benchmark:
         """The benchmark it was measured on. Raises UsageError where that is an object of Python's,
         or its data are gone."""

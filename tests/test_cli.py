@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -67,6 +68,14 @@ def test_help_names_every_command_but_the_hidden() -> None:
     shown = help_text()
     for name, command in COMMANDS.items():
         assert (f"  {name} " in shown) == (not (isinstance(command, Group) and command.hidden))
+
+
+def test_every_command_has_its_module() -> None:
+    """What the help names can be imported, and has what the command line calls."""
+    for command in COMMANDS.values():
+        for each in command.commands.values() if isinstance(command, Group) else [command]:
+            module = importlib.import_module(each.module)
+            assert callable(module.add_arguments) and callable(module.main), each.module
 
 
 def test_no_command_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,6 +100,16 @@ def pack(config: RunConfig, benchmark: Benchmark, models: Sequence[str], *, own:
     )
 
 
+def collect(config: RunConfig) -> tuple[RunConfig, Mapping[str, bytes]]:
+    """The settings with `MARK` before every path, and the user's files that they name, each under
+    its whole path without the leading slash. Raises UsageError where they are too many."""
+    packer = _Packer()
+    try:
+        return packer.settings(config.anchored()), packer.files
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror or error}") from None
+
+
 class _Packer:
     """Collects files under their whole paths; in the settings, `MARK` goes before them."""
 

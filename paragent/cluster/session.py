@@ -106,6 +106,15 @@ def joining_settings() -> dict[str, str]:
 
 
 @contextlib.contextmanager
+def joining() -> Iterator[None]:
+    """The environment in which another's Ray is spoken to, for as long as the context lasts."""
+    with _environment(joining_settings()):
+        the_ray()
+        _read_again()
+        yield
+
+
+@contextlib.contextmanager
 def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
     """Start ("local") or join a Ray for as long as the context lasts.
 

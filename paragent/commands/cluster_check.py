@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paragent.commands.runs import add_json_argument, print_json
-from paragent.commands.spec import read_spec
+from paragent.commands.spec import key_names, read_spec
 from paragent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,12 +91,8 @@ def _findings(
 def _keys(settings: dict[str, Any]) -> Iterator[Finding]:
     """The variables with keys that the request needs here; from here they travel to workers."""
     from paragent.cluster.survey import Finding
-    from paragent.runtime.models_file import all_models, variables
 
-    used = [*(settings.get("models") or ()), settings.get("judge")]
-    specs = all_models() if any(used) else {}
-    names = [v for name in used if name in specs for v in variables(specs[name])]
-    for name in dict.fromkeys(names):
+    for name in key_names(settings):
         there = bool(os.environ.get(name))
         text = "set here; it travels to the workers" if there else "not set"
         yield Finding("", f"key {name}", there, text, "" if there else f"export {name}=...")

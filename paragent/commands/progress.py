@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -62,6 +63,11 @@ def line(event: Event) -> str:
     parts.append(spent(event))
     parts.append(f"{event.seconds:.0f} s{left(event)}")
     return f"{stage(event)}: {' | '.join(parts)}"
+
+
+def is_progress(text: str) -> bool:
+    """Whether a line of some output is one that `line` made."""
+    return re.match(r"[a-z ]+: \d+/\d+ designs\b", text) is not None
 
 
 def panel(event: Event) -> RenderableType:

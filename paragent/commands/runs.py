@@ -52,6 +52,8 @@ def find_run(word: str) -> Path:
     for folder in (Path(word), RUNS / word):
         if (folder / _STORE).is_file():
             return folder
+        if (folder / "job.json").is_file():
+            raise UsageError(f"{folder} was submitted: paragent attach {word} brings its run here")
     if Path(word).is_dir():
         raise UsageError(f"{word}: no run is stored here ({_STORE} is missing)")
     raise UnknownName("run", word, ["last", *(run.name for run in runs)])

@@ -140,3 +140,12 @@ def _read_inventory(document: Document, path: Path, found: dict[str, Any]) -> No
         del sections["subagents"]  # names alone define nothing
     if sections:
         found["inventory"] = {**sections, "folder": str(path.parent.resolve())}
+
+
+def key_names(settings: Mapping[str, Any]) -> list[str]:
+    """Names of the variables whose keys the settings' models need, in the order of the models."""
+    from paragent.runtime.models_file import all_models, variables
+
+    used = [*(settings.get("models") or ()), settings.get("judge")]
+    specs = all_models() if any(used) else {}
+    return list(dict.fromkeys(v for n in used if n in specs for v in variables(specs[n])))
