@@ -1,4 +1,4 @@
-"""What this machine has of what a search needs. Nothing is changed, and no key is ever shown."""
+"""What this machine has of what a search needs, and of Ray. Nothing is changed, no key is shown."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def examine(runs: Path = Path("runs")) -> list[Finding]:
         _pocket,
         _keys,
         _sandbox,
+        _ray,
         lambda: _writable(runs),
     )
     return [finding for check in checks for finding in check()]
@@ -131,6 +132,32 @@ def _sandbox() -> list[Finding]:
     except UsageError as error:
         return [Finding("sandbox", None, "not available", str(error))]
     return [Finding("sandbox", True, "model-written code can be run in a cage")]
+
+
+def _ray() -> list[Finding]:
+    """What of Ray is here, and whether a cluster of this machine answers. Searches need none."""
+    from importlib.util import find_spec
+
+    from paragent.cluster.knock import knock
+    from paragent.cluster.session import cluster_here, joining_settings
+
+    if find_spec("ray") is None:
+        return [Finding("ray", None, "not installed: searches run in one process")]
+    extra = find_spec("aiohttp_cors") is not None and find_spec("opencensus") is not None
+    jobs = "ready" if extra else "without its dashboard: this machine can be no head for jobs"
+    found = [
+        Finding("ray", None, version("ray")),
+        Finding("ray jobs", None, jobs, "" if extra else "pip install 'paragent[cluster]'"),
+    ]
+    mode = os.environ.get("RAY_AUTH_MODE") or joining_settings()["RAY_AUTH_MODE"]
+    token = "joined with a token" if mode == "token" else "joined without a token"
+    address = cluster_here()
+    if address is None:
+        return [*found, Finding("ray cluster", None, "none runs on this machine")]
+    host, _, port = address.rpartition(":")
+    why = knock(host, int(port), 1.0)
+    state = f"recorded at {address}, but: {why}" if why else f"answers at {address}"
+    return [*found, Finding("ray cluster", None, f"{state}; {token}")]
 
 
 def _writable(runs: Path) -> list[Finding]:

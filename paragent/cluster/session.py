@@ -225,7 +225,9 @@ def _split(address: str) -> tuple[str, str, int]:
 
 def _reach(address: str) -> None:
     """A closed or silent door is told in seconds: Ray itself would knock for a minute."""
-    where = _found(address) if address == "auto" else address
+    where = address
+    if address == "auto" and not _running():
+        where = cluster_here() or address
     if where in WORDS:
         return
     _, host, port = _split(where)
@@ -234,14 +236,14 @@ def _reach(address: str) -> None:
         raise ClusterError(f"no Ray cluster answers at {where}: {why}")
 
 
-def _found(address: str) -> str:
-    """Where Ray takes the cluster of this machine to be; `address` where it cannot be told."""
-    if _running():
-        return address
+def cluster_here() -> str | None:
+    """HOST:PORT of what Ray takes to be the cluster of this machine, whether it still runs or not;
+    None where there is none, or where it cannot be told."""
     with contextlib.suppress(Exception):  # private to Ray: then it finds out by itself
         services = importlib.import_module("ray._private.services")
-        return str(services.canonicalize_bootstrap_address(address) or address)
-    return address
+        found = services.canonicalize_bootstrap_address("auto")
+        return None if found in (None, "auto") else str(found)
+    return None
 
 
 @contextlib.contextmanager
