@@ -107,6 +107,6 @@ def test_two_hundred_thousand_designs(tmp_path: Path, capsys: pytest.CaptureFixt
     words = ["lab", "compare", "--table", str(tmp_path), "--seeds", "1", "--jobs", "1"]
     assert main([*words, "--searchers", "mcts,portfolio,random", "--evals", "10", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["designs"] == 200_000 and 100 < found["memory_mb"] and found["seconds"] > 0
+    assert found["designs"] == 200_000 and found["memory_mb"] > 100 and found["seconds"] > 0
     assert main([*words, "--searchers", "best_arm"]) == 2
     assert "too many to be arms" in capsys.readouterr().err
