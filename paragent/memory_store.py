@@ -19,6 +19,7 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self.folder, self._lock = Path(":memory:"), None
+        self._file = self.folder
         self._timer, self._fault = None, None
         self._db = sqlite3.connect(":memory:", isolation_level=None)
         self._db.executescript(_SCHEMA)

@@ -70,7 +70,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, *, write: bool, create: bool = False) -> None:
-        self.folder = folder
+        self.folder, self._file = folder, folder / FILE
         self._lock: IO[str] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._fault: StoreError | None = None
@@ -135,7 +135,7 @@ class Store:
     def _add(self, statement: str, row: tuple[object, ...]) -> None:
         """One row, at once, or on an event loop soon."""
         self._check()
-        with _clear(self.folder / FILE, "write"):
+        with _clear(self._file, "write"):
             if self._timer is None and (loop := _loop()) is not None:
                 self._timer = loop.call_later(GATHER_S, self._commit_late)
                 self._db.execute("BEGIN IMMEDIATE")
@@ -149,7 +149,7 @@ class Store:
         self._timer.cancel()
         self._timer = None
         if self._db.in_transaction:  # SQLite itself may have ended it for an error told before
-            with _clear(self.folder / FILE, "write"):
+            with _clear(self._file, "write"):
                 self._db.execute("COMMIT")
 
     def _commit_late(self) -> None:
@@ -167,14 +167,14 @@ class Store:
     def set_meta(self, key: str, value: Any) -> None:
         """Write one fact (overwrites), and what waits."""
         self.commit()
-        with _clear(self.folder / FILE, "write"):
+        with _clear(self._file, "write"):
             self._db.execute(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value, default=str))
             )
 
     def meta(self, key: str, default: Any = None) -> Any:
         """Read one fact."""
-        with _clear(self.folder / FILE, "read"):
+        with _clear(self._file, "read"):
             row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return json.loads(row[0]) if row else default
 
@@ -188,7 +188,7 @@ class Store:
 
     def design(self, key: str) -> Design:
         """The design of that hash. Raises StoreError where there is none."""
-        with _clear(self.folder / FILE, "read"):
+        with _clear(self._file, "read"):
             row = self._db.execute("SELECT data FROM designs WHERE hash = ?", (key,)).fetchone()
         if row is None:
             raise StoreError(f"{self.folder}: no design {key} is stored")
@@ -203,7 +203,7 @@ class Store:
 
     def outcomes(self, design: str, split: Split) -> dict[str, Outcome]:
         """All outcomes of one design on one split, by task id."""
-        with _clear(self.folder / FILE, "read"):
+        with _clear(self._file, "read"):
             rows = self._db.execute(
                 "SELECT task, outcome FROM outcomes WHERE design = ? AND split = ?", (design, split)
             ).fetchall()
@@ -218,7 +218,7 @@ class Store:
         self.commit()
         dropped: Counter[str] = Counter()
         keys: list[tuple[str, str, str]] = []
-        with _clear(self.folder / FILE, "write"):
+        with _clear(self._file, "write"):
             found = self._db.execute(
                 "SELECT design, split, task, outcome FROM outcomes WHERE outcome LIKE '%failed%'"
             ).fetchall()
@@ -245,7 +245,7 @@ class Store:
 
     def designs_with(self, split: Split) -> tuple[str, ...]:
         """Hashes of the designs that have any outcome on a split, sorted."""
-        with _clear(self.folder / FILE, "read"):
+        with _clear(self._file, "read"):
             rows = self._db.execute(
                 "SELECT DISTINCT design FROM outcomes WHERE split = ? ORDER BY design", (split,)
             ).fetchall()
@@ -268,7 +268,7 @@ class Store:
 
     def evaluations(self) -> list[Evaluation]:
         """Everything told so far, in the order of proposal."""
-        with _clear(self.folder / FILE, "read"):
+        with _clear(self._file, "read"):
             rows = self._db.execute(
                 "SELECT number, design, purpose, by, tasks FROM evaluations ORDER BY number"
             ).fetchall()

@@ -11,9 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import heapq
 import importlib
+import itertools
+import json
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +56,8 @@ class _Work:
     on_outcome: OnOutcome
     task_id: str
     deaths: int = 0
+    crew: Crew | None = None
+    ended: bool = False
 
 
 @dataclass(eq=False)
@@ -62,12 +69,14 @@ class Crew:
     facts: dict[str, Any]
     line: Line = field(init=False)
     out: list[Message] = field(default_factory=list)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
     works: dict[int, _Work] = field(default_factory=dict)
     designs: set[str] = field(default_factory=set)
     backlog: int = 0
     alone: bool = False
-    pump: asyncio.Task[None] | None = None
+    #: Exchanges under way; told when there is something to say.
+    flying: set[asyncio.Task[None]] = field(default_factory=set)
+    wake: Callable[[Crew], None] | None = None
+    timer: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
         self.line = Line(self.say)
@@ -75,7 +84,8 @@ class Crew:
     def say(self, *message: Any) -> None:
         """Send with the next exchange."""
         self.out.append(list(message))
-        self.wake.set()
+        if self.timer is None and self.wake is not None:
+            self.wake(self)
 
 
 class Workforce:
@@ -199,6 +209,9 @@ class RayExecutor:
         self._broken: Exception | None = None
         self._closed = False
         self._replacing: set[asyncio.Task[None]] = set()
+        #: Who may have room: (tasks there, order of noting, worker), some of it out of date.
+        self._room: list[tuple[int, int, Crew]] = []
+        self._noted = itertools.count()
 
     @property
     def workers_alive(self) -> int:
@@ -233,7 +246,9 @@ class RayExecutor:
         """Stop the exchanges; workers close what they hold."""
         self._closed = True
         crews = self._force.crews
-        running = [crew.pump for crew in crews if crew.pump is not None] + list(self._replacing)
+        running = [*(task for crew in crews for task in crew.flying), *self._replacing]
+        for crew in crews:
+            self._hang_up(crew)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -248,24 +263,44 @@ class RayExecutor:
         if self._broken is not None:
             raise self._broken
         for crew in self._force.crews:
-            if crew.pump is None:
-                crew.pump = asyncio.ensure_future(self._pump(crew))
+            if crew.wake is None:
+                crew.wake = self._wake
+                self._note(crew)
+                self._send(crew)
 
     def _dispatch(self) -> None:
         """Give out what waits, one task of each design in turn, to whom has the fewest."""
         while self._suspects and (idle := self._idle()) is not None:
             idle.alone = True
             self._give(idle, self._suspects.popleft())
-        while self._queues:
-            able = [c for c in self._force.crews if self._has_room(c)]
-            if not able:
-                return
+            self._note_all()
+        while self._queues and (crew := self._emptiest()) is not None:
             key, queue = next(iter(self._queues.items()))
             work = queue.popleft()
             del self._queues[key]
             if queue:
                 self._queues[key] = queue  # to the end of the round
-            self._give(min(able, key=lambda c: len(c.works)), work)
+            self._give(crew, work)
+
+    def _note(self, crew: Crew) -> None:
+        """Its number of tasks, or what else decides on its room, has changed."""
+        if len(self._room) > 4 * len(self._force.crews) + 64:
+            self._note_all()
+        else:
+            heapq.heappush(self._room, (len(crew.works), next(self._noted), crew))
+
+    def _note_all(self) -> None:
+        self._room = [(len(c.works), next(self._noted), c) for c in self._force.crews]
+        heapq.heapify(self._room)
+
+    def _emptiest(self) -> Crew | None:
+        """The worker with the fewest tasks among those with room; of equals the longest idle."""
+        while self._room:
+            count, _, crew = self._room[0]
+            if count == len(crew.works) and not crew.line.lost and self._has_room(crew):
+                return crew
+            heapq.heappop(self._room)  # noted anew when that changes
+        return None
 
     def _has_room(self, crew: Crew) -> bool:
         if crew.alone or (self._suspects and crew is self._force.crews[0]):
@@ -280,12 +315,18 @@ class RayExecutor:
             crew.designs.add(work.key)
             crew.say("design", work.key, work.design)
         crew.works[work.number] = work
+        work.crew = crew
         crew.line.turns[work.number] = work.key
         crew.say(*work.message)
+        self._note(crew)
 
     def _forget(self, work: _Work) -> None:
         """Nobody wants it any more, or it is done: wherever it waits or runs, it ends there."""
-        if self._works.pop(work.number, None) is None:
+        if self._works.pop(work.number, None) is None or work.ended:
+            return
+        if work.crew is not None:
+            work.crew.say("drop", work.number)
+            self._take_back(work.crew, work.number)
             return
         queue = self._queues.get(work.key)
         if queue is not None:
@@ -295,51 +336,59 @@ class RayExecutor:
                 del self._queues[work.key]
         with contextlib.suppress(ValueError):
             self._suspects.remove(work)
-        for crew in self._force.crews:
-            if self._take_back(crew, work.number) is not None:
-                crew.say("drop", work.number)
+            self._note_all()
 
-    def _take_back(self, crew: Crew, number: int) -> _Work | None:
+    def _take_back(self, crew: Crew, number: int) -> None:
         crew.line.turns.pop(number, None)
         work = crew.works.pop(number, None)
+        if work is None:
+            return
+        work.crew = None
         if not crew.works:
             crew.alone = False
-        return work
+        self._note(crew)
 
     # -- exchanges --------------------------------------------------------------------------------
 
-    async def _pump(self, crew: Crew) -> None:
-        """Exchange messages for as long as the worker lives: one exchange waits there for news,
-        and a second one relieves it as soon as there is something to say."""
-        flying: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                if not flying or (crew.out and len(flying) < 2):
-                    if crew.out:
-                        await asyncio.sleep(_gather_s(crew))
-                    batch, crew.out = crew.out, []
-                    crew.wake.clear()
-                    flying.add(asyncio.ensure_future(self._exchange(crew, batch)))
-                    continue
-                waker = asyncio.ensure_future(crew.wake.wait()) if len(flying) < 2 else None
-                waiting = flying | ({waker} if waker else set())
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if waker:
-                    waker.cancel()
-                for task in [t for t in flying if t.done()]:
-                    flying.discard(task)
-                    task.result()
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            if isinstance(error, TimeoutError | self._ray_error()):
-                self._lost(crew)
-            else:
-                self._break(error)
-        finally:
-            for task in flying:
-                task.cancel()
-            await asyncio.gather(*flying, return_exceptions=True)
+    def _wake(self, crew: Crew) -> None:
+        """There is something to say. One exchange waits at the worker for news; a second one
+        relieves it, after a moment in which more may gather."""
+        if len(crew.flying) < 2 and crew.timer is None:
+            loop = asyncio.get_running_loop()
+            crew.timer = loop.call_later(_gather_s(crew), self._send, crew)
+
+    def _send(self, crew: Crew) -> None:
+        crew.timer = None
+        batch, crew.out = crew.out, []
+        exchange = asyncio.ensure_future(self._exchange(crew, batch))
+        crew.flying.add(exchange)
+        exchange.add_done_callback(lambda done: self._exchanged(crew, done))
+
+    def _exchanged(self, crew: Crew, done: asyncio.Task[None]) -> None:
+        crew.flying.discard(done)
+        if done.cancelled():
+            return
+        error = done.exception()
+        if crew.wake is None:
+            return  # lost or closed meanwhile
+        if error is None:
+            if crew.out:
+                self._wake(crew)
+            elif not crew.flying:
+                self._send(crew)
+        elif isinstance(error, TimeoutError | self._ray_error()):
+            self._lost(crew)
+        else:
+            self._break(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+    def _hang_up(self, crew: Crew) -> None:
+        """No exchange with it any more."""
+        crew.wake = None
+        if crew.timer is not None:
+            crew.timer.cancel()
+            crew.timer = None
+        for exchange in crew.flying:
+            exchange.cancel()
 
     def _ray_error(self) -> type[Exception]:
         error: type[Exception] = importlib.import_module("ray").exceptions.RayError
@@ -347,7 +396,10 @@ class RayExecutor:
 
     async def _exchange(self, crew: Crew, batch: list[Message]) -> None:
         async with asyncio.timeout(HUNG_S):
-            ups, crew.backlog = await crew.actor.exchange.remote(batch)
+            ups, backlog = await crew.actor.exchange.remote(batch)
+        if backlog != crew.backlog:
+            crew.backlog = backlog
+            self._note(crew)
         for message in ups:
             if message[0] in ("outcome", "capped", "broke"):
                 self._landed(crew, *message)
@@ -358,12 +410,12 @@ class RayExecutor:
     def _landed(self, crew: Crew, word: str, number: int, *rest: Any) -> None:
         self._take_back(crew, number)
         work = self._works.get(number)
-        if work is None or work.done.done():
+        if work is None or work.ended:
             return  # dropped in the meantime
         if word == "broke":
             self._break(RuntimeError(f"{crew.name}: {rest[0]}"))
         elif word == "capped":
-            work.done.set_exception(CapReached(*rest))
+            self._over(work, CapReached(*rest))
         else:
             self._end(work, outcome_from_json(rest[0]))
 
@@ -371,9 +423,18 @@ class RayExecutor:
         try:
             work.on_outcome(work.task_id, outcome)
         except Exception as error:  # the store's: the job ends with it
-            work.done.set_exception(error)
+            self._over(work, error)
         else:
+            self._over(work)
+
+    def _over(self, work: _Work, error: Exception | None = None) -> None:
+        work.ended = True
+        if work.done.done():
+            return
+        if error is None:
             work.done.set_result(None)
+        else:
+            work.done.set_exception(error)
 
     # -- faults -----------------------------------------------------------------------------------
 
@@ -383,9 +444,11 @@ class RayExecutor:
             return
         alone, works = crew.alone, list(crew.works.values())
         self._force.crews.remove(crew)
+        self._hang_up(crew)
         crew.line.lose()
         crew.works.clear()
         for work in reversed(works):
+            work.crew = None
             work.deaths += 1
             if alone and work.deaths >= SUSPECT + ALONE:
                 self._end(work, Failed("component", f"its worker died {work.deaths} times with it"))
@@ -413,15 +476,13 @@ class RayExecutor:
         """The run cannot go on: every job ends with this."""
         self._broken = self._broken or error
         for work in list(self._works.values()):
-            if not work.done.done():
-                work.done.set_exception(error)
+            self._over(work, error)
 
 
 def turns_key(job: Job) -> str:
     """The design's hash: whose turn its tasks and calls take."""
-    from paragent.design import Design
-
-    return Design.from_data(job.design).hash
+    text = json.dumps(job.design, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _gather_s(crew: Crew) -> float:

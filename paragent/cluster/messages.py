@@ -22,6 +22,7 @@ and from a worker:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from paragent.component import Price
@@ -59,19 +60,23 @@ def model_to_data(model: LanguageModel) -> dict[str, Any]:
     return data
 
 
+# Made once, not for each call: they check what they are given.
+_price, _limits, _retry = lru_cache(Price), lru_cache(Limits), lru_cache(RetryPolicy)
+
+
 def price_from(data: list[Any]) -> Price:
     """Inverse of the "price" above."""
-    return Price(*data)
+    return _price(*data)
 
 
 def limits_from(data: list[Any]) -> Limits:
     """Inverse of the "limits" above."""
-    return Limits(*data)
+    return _limits(*data)
 
 
 def retry_from(data: list[Any]) -> RetryPolicy:
     """Inverse of the "retry" above."""
-    return RetryPolicy(*data)
+    return _retry(*data)
 
 
 def failure_to_data(failure: CallFailure) -> list[Any]:
