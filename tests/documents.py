@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import re
 import shlex
 import subprocess
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 import paragent
-from paragent.cli import main
+from paragent.cli import COMMANDS, Command, main
 
 ROOT = Path(__file__).parent.parent
 
@@ -69,6 +71,9 @@ def run_shell(block: Block) -> None:
                 words.append("--dry-run")
             elif words[1] == "resume":
                 words += ["--evals", "3", "--no-report"]
+            elif words[1] in ("submit", "attach"):  # they need a cluster
+                understood(words[1], words[2:])
+                continue
             assert main(words[1:]) == 0, f"{block.place}: {line}"
         elif words[0] == "make":
             rehearsal = ["make", "--dry-run", *words[1:]]
@@ -78,6 +83,15 @@ def run_shell(block: Block) -> None:
             assert len(words) == 2, f"{block.place}: {line}"
         else:
             raise AssertionError(f"{block.place}: nobody runs {line!r}")
+
+
+def understood(name: str, words: list[str]) -> None:
+    """The command takes these words; it is not carried out."""
+    command = COMMANDS[name]
+    assert isinstance(command, Command)
+    parser = argparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    importlib.import_module(command.module).add_arguments(parser)
+    parser.parse_args(words)
 
 
 def write_yaml(block: Block, folder: Path) -> Path:

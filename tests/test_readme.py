@@ -43,8 +43,14 @@ def test_python_blocks_run(number: int, here: Path, monkeypatch: pytest.MonkeyPa
     assert len(run.evaluations) == TINY["evals"]
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # Ray's own
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:ray.*")
+@pytest.mark.filterwarnings("ignore:.*:FutureWarning:ray.*")
 def test_shell_and_yaml_blocks_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands and files of the README, in the order of the page, after one search."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for Ray's workers, where it is not installed
+    (here / "ray_cluster.yaml").write_bytes((ROOT / "ray_cluster.yaml").read_bytes())
     monkeypatch.setenv("LARGE_KEY", "sk-not-a-real-key")
     paragent.optimize("pocket", searcher="random", models=["pocket-s"], **TINY)
     for block in blocks("README.md"):
