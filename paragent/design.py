@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +191,7 @@ class Design:
 
     def replace_at(self, path: str, node: Node) -> Design:
         """A copy with the node at `path` replaced. Raises KeyError for a path that is not there."""
-        return replace(self, root=_replace(self.root, path.split(".") if path else [], node))
+        return Design(_replace(self.root, path.split(".") if path else [], node), self.prompts)
 
     def to_networkx(self) -> nx.DiGraph[str]:
         """The tree as a directed graph, parent to child; node attributes: kind, label, data."""
@@ -238,12 +238,12 @@ def _replace(node: Node, path: Sequence[str], new: Node) -> Node:
     if head == "lead":
         if node.lead is None or rest or not isinstance(new, Agent):
             raise KeyError(head)
-        return replace(node, lead=new)
+        return Team(node.topology, node.members, new)
     if not head.isdigit() or int(head) >= len(node.members):
         raise KeyError(head)
     members = list(node.members)
     members[int(head)] = _replace(members[int(head)], rest, new)
-    return replace(node, members=tuple(members))
+    return Team(node.topology, tuple(members), node.lead)
 
 
 def _short(node: Node) -> str:

@@ -11,7 +11,14 @@ from typing import Protocol
 
 from paragent.component import Component, Kind
 from paragent.design import PART_SLOTS, Agent, Design, Node, Part, Team
-from paragent.parts import default_part, find_part, shares_skills, with_role, written_out
+from paragent.parts import (
+    default_part,
+    find_part,
+    on_model,
+    shares_skills,
+    with_role,
+    written_out,
+)
 from paragent.registry import MOST_REMEMBERED
 from paragent.registry import components as all_components
 
@@ -40,7 +47,7 @@ class Moves:
     def __init__(self, space: Grammar) -> None:
         self.space = space
         self._others: dict[str, tuple[Agent, ...]] = {}
-        self._version = -1
+        self._at: tuple[int, int] = (-1, 0)
 
     # -- agents and teams of them ---------------------------------------------------------------
 
@@ -142,36 +149,37 @@ class Moves:
                     continue
                 for model in self.space.models:
                     if model.name != node.model.name or len(self.space.models) == 1:
-                        pair = (node, replace(node, model=Part(model.name)))
+                        pair = (node, on_model(node, model.name))
                         yield partial(self._team, topology, pair)
             return
         current = find_part("topology", node.topology)
         for part in self._parameters("topology", node.topology):
-            yield partial(replace, node, topology=part)
+            yield partial(Team, part, node.members, node.lead)
         for other in self.space.by_kind["topology"]:
             if other != current:
                 yield partial(self._team, other, node.members[: other.members[1]])
         for i, member in enumerate(node.members):
             rest = node.members[:i] + node.members[i + 1 :]
             if rest:
-                yield partial(replace, node, members=rest)
+                yield partial(Team, node.topology, rest, node.lead)
             yield partial(plain, member)
             if i:
                 swapped = (*rest[: i - 1], member, *rest[i - 1 :])
-                yield partial(replace, node, members=swapped)
+                yield partial(Team, node.topology, swapped, node.lead)
         last = node.members[-1]
         for model in self.space.models:
             if isinstance(last, Agent):
-                more = plain(replace(last, model=Part(model.name)))
-                yield partial(replace, node, members=(*node.members, more))
+                more = plain(on_model(last, model.name))
+                yield partial(Team, node.topology, (*node.members, more), node.lead)
         yield from self._moved_skills(node)
 
     def _other_agents(self, agent: Agent) -> Sequence[Agent]:
         """An agent's changes, written out and without doubles; the same few agents stand in most
         designs of a search, so they are kept."""
-        if self._version != all_components.version or len(self._others) > MOST_REMEMBERED:
+        now = all_components.version, len(self.space.by_kind["subagent"])
+        if self._at != now or len(self._others) > MOST_REMEMBERED:
             self._others.clear()
-            self._version = all_components.version
+            self._at = now
         if agent.text not in self._others:
             full = (written_out(other) for other in self._changed_agent(agent))
             self._others[agent.text] = tuple({other.text: other for other in full}.values())
@@ -250,25 +258,25 @@ class Moves:
                     yield partial(self._owned, team, moved)
 
     def _owned(self, team: Team, owners: Sequence[int]) -> Team:
-        return replace(team, members=tuple(self.space.with_roles(team.members, owners)))
+        members = self.space.with_roles(team.members, owners)
+        return Team(team.topology, tuple(members), team.lead)
 
     def recombine(self, one: Design, other: Design, rng: random.Random) -> Design:
         """`one` with a slot or a subtree of `other`; where nothing legal and new comes of it, a
         random edit of `one`, or `one` itself where it has none."""
-        trials: list[Callable[[], Design]] = []
-        theirs = list(other.nodes())
+        trials: list[tuple[str, Node, str, Node]] = []  # path, node, its slot or "", what gives it
+        theirs = [node for _, node in other.nodes()]
         for path, node in one.nodes():
-            for _, given in theirs:
+            for given in theirs:
                 if isinstance(node, Agent) and isinstance(given, Agent):
-                    for slot in ("model", *PART_SLOTS, "tools"):
-                        changed = replace(node, **{slot: getattr(given, slot)})
-                        trials.append(lambda p=path, c=changed: one.replace_at(p, c))  # type: ignore[misc]
+                    trials += [(path, node, s, given) for s in ("model", *PART_SLOTS, "tools")]
                 if not path.endswith("lead"):
-                    trials.append(lambda p=path, c=given: one.replace_at(p, c))  # type: ignore[misc]
+                    trials.append((path, node, "", given))
         rng.shuffle(trials)
         known = {self.space.normalise(one).hash, self.space.normalise(other).hash}
-        for trial in trials[:50]:
-            child = self.space.normalise(trial())
+        for path, node, slot, given in trials[:50]:
+            changed = replace(node, **{slot: getattr(given, slot)}) if slot else given
+            child = self.space.normalise(one.replace_at(path, changed))
             if child.hash not in known and not self.space.check(child):
                 return child
         edits = self.edits(one)

@@ -70,7 +70,8 @@ def _full(slot: str, given: Part | tuple[Part, ...] | None) -> object:
 def usd_bound(node: Node) -> float | None:
     """Dollars of one task in the worst case: every call at the dearest model's price and
     600 + 256 tokens; None where a price is unknown."""
-    return _usd_bound(node)
+    usd = _dearest(node)
+    return usd if usd is None else usd * call_bound(node)
 
 
 def call_bound(node: Node) -> int:
@@ -79,15 +80,15 @@ def call_bound(node: Node) -> int:
 
 
 @remembered
-def _usd_bound(node: Any) -> float | None:
-    usd = 0.0
-    for _, agent in ((path, expand(a)) for path, a in Design(node).agents()):
-        price = component_of("model", agent.model.name).price
-        one = price.usd(PROMPT_TOKENS, COMPLETION_TOKENS) if price else None
-        if one is None:
-            return None
-        usd = max(usd, one)
-    return usd * call_bound(node)
+def _dearest(node: Any) -> float | None:
+    """Dollars of the dearest call below a node; None where a price is unknown."""
+    if isinstance(node, Team):
+        leads = (node.lead,) if node.lead is not None else ()
+        found = [_dearest(inner) for inner in (*leads, *node.members)]
+        known = [usd for usd in found if usd is not None]
+        return max(known) if len(known) == len(found) else None
+    price = component_of("model", expand(node).model.name).price
+    return price.usd(PROMPT_TOKENS, COMPLETION_TOKENS) if price else None
 
 
 @remembered
@@ -219,6 +220,20 @@ def suits(component: Component, models: Sequence[Component]) -> bool:
 
 
 @remembered
+def normal(node: Node) -> Node:
+    """A node with defaults written out and symmetric members sorted; a normal one is itself."""
+    if isinstance(node, Agent):
+        return written_out(node)
+    members = tuple(normal(m) for m in node.members)
+    topology = find_part("topology", node.topology)
+    if topology and "symmetric" in topology.provides:
+        members = tuple(sorted(members, key=lambda m: m.text))
+    lead = written_out(node.lead) if node.lead else None
+    full = Team(full_part("topology", node.topology), members, lead)
+    return node if full.text == node.text else full
+
+
+@remembered
 def written_out(agent: Agent) -> Agent:
     """The agent with its sub-agent and all defaults written out; what is unknown stays."""
     full = _write_out(agent)
@@ -228,16 +243,23 @@ def written_out(agent: Agent) -> Agent:
 def with_role(agent: Agent, role: str) -> Agent:
     """The agent in another role; of equal ones always the same object, so that its text is put
     together once."""
-    if agent.role == role:
-        return agent
-    known = _roles(agent)
-    if role not in known:
-        known[role] = replace(agent, role=role)
-    return known[role]
+    return agent if agent.role == role else _changed(agent, "role", role)
+
+
+def on_model(agent: Agent, name: str) -> Agent:
+    """The agent on another model, as `with_role`."""
+    return _changed(agent, "model", name)
+
+
+def _changed(agent: Agent, field: str, value: str) -> Agent:
+    known = _variants(agent)
+    if (field, value) not in known:
+        known[field, value] = replace(agent, **{field: value if field == "role" else Part(value)})  # type: ignore[arg-type]
+    return known[field, value]
 
 
 @remembered
-def _roles(agent: Agent) -> dict[str, Agent]:
+def _variants(agent: Agent) -> dict[tuple[str, str], Agent]:
     return {}
 
 

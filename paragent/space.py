@@ -27,17 +27,16 @@ from paragent.parts import (
     expand,
     features_of,
     find_part,
-    full_part,
     lacks,
+    normal,
     shares_skills,
     slots_of,
     suits,
     texts_of,
     usd_bound,
     with_role,
-    written_out,
 )
-from paragent.registry import component_of
+from paragent.registry import MOST_REMEMBERED, component_of
 from paragent.registry import components as all_components
 from paragent.searcher import Bounds, Decision, Partial
 
@@ -88,7 +87,7 @@ class DesignSpace:
         self.steps, self.plays, self.prompts = steps, plays, tuple(prompts)
         self._legal: set[str] = set()
         self._legal_at = -1
-        self._played: dict[Agent, list[str]] = {}
+        self._played: dict[tuple[str, str], list[str]] = {}
         for name in (*(include or ()), *exclude):
             if name not in all_components:
                 raise UnknownName("component", name, all_components.names())
@@ -165,12 +164,13 @@ class DesignSpace:
 
     def _agent(self, at: str, models: Sequence[Component]) -> Generator[Decision, str, Agent]:
         players = {
-            c: [m for m in models if not self._unplayable(c, m)] for c in self.by_kind["subagent"]
+            c.name: [m for m in models if not self._unplayable(c, m)]
+            for c in self.by_kind["subagent"]
         }
-        ready = [None, *(c for c, able in players.items() if able)]
+        ready = [None, *(c for c in self.by_kind["subagent"] if players[c.name])]
         subagent = yield from _choose(f"{at}.subagent", ready, lambda c: c.name if c else NONE)
         if subagent is not None:
-            model = yield from _choose(f"{at}.model", players[subagent], _name)
+            model = yield from _choose(f"{at}.model", players[subagent.name], _name)
             return Agent(Part(model.name), subagent=default_part(subagent))
         model = yield from _choose(f"{at}.model", models, _name)
         able = [c for c in self.by_kind["reasoning"] if self.fits(c, model)]
@@ -214,10 +214,11 @@ class DesignSpace:
 
     def _unplayable(self, subagent: Component, model: Component) -> list[str]:
         """Why the model cannot play the sub-agent; empty where it can."""
-        agent = Agent(Part(model.name), subagent=Part(subagent.name))
-        if agent not in self._played:
-            self._played[agent] = lacks(agent, self.available, subagent.name)
-        return self._played[agent]
+        pair = subagent.name, model.name
+        if pair not in self._played:
+            agent = Agent(Part(model.name), subagent=Part(subagent.name))
+            self._played[pair] = lacks(agent, self.available, subagent.name)
+        return self._played[pair]
 
     def _ready(self, names: Sequence[str]) -> tuple[Component, ...]:
         """The sub-agents of these names; "all": every one that some model here can play."""
@@ -335,18 +336,10 @@ class DesignSpace:
 
         Unknown components stay as they are (`check` names them).
         """
-        return Design(self._normal(design.root), texts_of(design, self.prompts))
-
-    def _normal(self, node: Node) -> Node:
-        if isinstance(node, Team):
-            members = tuple(self._normal(m) for m in node.members)
-            topology = find_part("topology", node.topology)
-            if topology and "symmetric" in topology.provides:
-                members = tuple(sorted(members, key=lambda m: m.text))
-            lead = self._normal(node.lead) if node.lead else None
-            assert lead is None or isinstance(lead, Agent)
-            return Team(full_part("topology", node.topology), members, lead)
-        return written_out(node)
+        root, prompts = normal(design.root), texts_of(design, self.prompts)
+        return (
+            design if root is design.root and prompts == design.prompts else Design(root, prompts)
+        )
 
     def check(self, design: Design) -> list[str]:
         """Why the design is not legal, each reason with its path; empty where it is."""
@@ -369,6 +362,14 @@ class DesignSpace:
         if isinstance(node, Agent):
             self._check_agent(node, at, reasons)
             return
+        if self._known_legal(node):
+            return
+        known = len(reasons)
+        self._check_team(node, at, reasons)
+        if len(reasons) == known:
+            self._legal.add(node.text)
+
+    def _check_team(self, node: Team, at: str, reasons: list[str]) -> None:
         topology = self._check_part("topology", node.topology, f"{at}.topology", reasons)
         if topology is not None:
             low, high = topology.members
@@ -408,15 +409,18 @@ class DesignSpace:
                 return
 
     def _check_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
-        if self._legal_at != all_components.version:
-            self._legal.clear()
-            self._legal_at = all_components.version
-        if agent.text in self._legal:
+        if self._known_legal(agent):
             return
         known = len(reasons)
         self._judge_agent(agent, at, reasons)
         if len(reasons) == known:
             self._legal.add(agent.text)
+
+    def _known_legal(self, node: Node) -> bool:
+        if self._legal_at != all_components.version or len(self._legal) > MOST_REMEMBERED:
+            self._legal.clear()
+            self._legal_at = all_components.version
+        return node.text in self._legal
 
     def _judge_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
         brought = agent.subagent is not None
@@ -442,7 +446,7 @@ class DesignSpace:
             return None
         if (
             not brought
-            and component not in self.by_kind[kind]
+            and not self._offers(kind, component)
             and component.name not in self._unfit  # `_check_agent` says it better
             and not (kind == "topology" and not self.able(component))  # so does `_check_models`
         ):
@@ -456,6 +460,9 @@ class DesignSpace:
                 values = ", ".join(map(str, legal))
                 reasons.append(f"{at}.{part.name}.{key}: {value!r} is not one of {values}")
         return component
+
+    def _offers(self, kind: Kind, component: Component) -> bool:
+        return any(component is c for c in self.by_kind[kind]) or component in self.by_kind[kind]
 
     # -- bounds and features --------------------------------------------------------------------
 
