@@ -140,10 +140,13 @@ class _RayBoard:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        logging.getLogger("ray").setLevel(logging.ERROR)  # its uploads are no news
         try:
             submission: Any = importlib.import_module("ray.job_submission")
             self._client = submission.JobSubmissionClient(address)
+            # The module's own logger has a level of its own: uploads are no news.
+            for name in ("dashboard_sdk", "job.sdk"):
+                logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.ERROR)
+            logging.getLogger("ray").setLevel(logging.ERROR)
             # Ray sets no bound; the requests are made by a private method, where there is one.
             request = getattr(self._client, "_do_request", None)
             if request is not None:
