@@ -8,23 +8,25 @@ the hypervolume of score x log10 cost that it added, per cost of its evaluation 
 mean, as g / (g + the mean gain): 1/2 is what an average proposal adds.
 
 Members share all evaluations: each takes in what it has missed when its turn comes, so that a
-member without turns costs nothing. A design that is asked for already is no proposal: the same
-member is asked again, then the next, so that none is ever run twice. A space of a few designs
-belongs to the leader alone: there is nothing to learn about members before it is run whole.
+member without turns costs nothing. An earlier run goes to the leader, where it can start from one.
+A design that is asked for already is no proposal: the same member is asked again, then the next, so
+that none is ever run twice. A space of a few designs belongs to the leader alone: there is nothing
+to learn about members before it is run whole.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paragent.errors import UsageError
 from paragent.outcome import CostName, Evaluation
 from paragent.pareto import hypervolume
 from paragent.registry import SearcherPlugin, searchers
-from paragent.searcher import Proposal, Searcher, Space
+from paragent.searcher import Earlier, Proposal, Searcher, Space, WarmStarts
 
 NAME = "portfolio"
 MEMBERS = "mcts+gp+tpe+ageing_evolution+knapsack+bandit+random"
@@ -105,6 +107,22 @@ class Portfolio:
         self._points: list[tuple[float, float]] = []  # log10 cost, -score
         self._costs: list[float] = []
         self._gains: list[float] = []
+
+    @property
+    def _leader(self) -> Searcher:
+        """The first member, with all evaluations told."""
+        return self._members[0].searcher(self._history)
+
+    def warm(self, earlier: Sequence[Earlier], *, same: bool) -> None:
+        """See `paragent.searcher.WarmStarts`; a leader that cannot start from them ignores them."""
+        leader = self._leader
+        if isinstance(leader, WarmStarts):
+            leader.warm(earlier, same=same)
+
+    def warm_record(self) -> Mapping[str, Any] | None:
+        """See `paragent.searcher.WarmStarts`."""
+        leader = self._leader
+        return leader.warm_record() if isinstance(leader, WarmStarts) else None
 
     def ask(self, n: int) -> Sequence[Proposal]:
         """Up to `n` designs that no member has asked for."""

@@ -9,6 +9,7 @@ from paragent.errors import ParagentError, UsageError
 from paragent.factor_space import FactorSpace, row_levels
 from paragent.outcome import Evaluation, Failed, Measured, Usage
 from paragent.search.portfolio import Portfolio
+from paragent.searcher import Earlier
 
 SPACE = FactorSpace({"a": list(range(6)), "b": list(range(6))})
 
@@ -65,6 +66,18 @@ def test_the_leader_lays_out_the_start_and_has_small_spaces_alone() -> None:
     small = Portfolio(FactorSpace({"a": [0, 1, 2], "b": [0, 1, 2]}), members="random/greedy")
     assert len(small.ask(9)) == 9 and small.ask(1) == []
     assert small.shares["greedy"] == 0
+
+
+def test_the_leader_starts_from_an_earlier_run() -> None:
+    """A tree search takes the earlier evaluations in and keeps a record; random ignores them."""
+    earlier = [Earlier(SPACE.design((a, a)), a / 5, 0.001, 0.1) for a in range(6)]
+    warm = Portfolio(SPACE, members="mcts+random")
+    warm.warm(earlier, same=True)
+    assert warm.warm_record() is not None
+    assert warm.ask(1)[0].by == "mcts"
+    cold = Portfolio(SPACE, members="random+mcts")
+    cold.warm(earlier, same=True)
+    assert cold.warm_record() is None and len(cold.ask(3)) == 3
 
 
 def test_the_gain_by_hand() -> None:
