@@ -400,7 +400,7 @@ async def _run(
         from paragent.cluster.executor import RayExecutor
 
         executor = RayExecutor(force, session)
-    watcher = Watcher(config, store, ledger, progress)
+    watcher = Watcher(config, store, ledger, progress, session=session, force=force)
     engine = Engine(
         config=config,
         benchmark=prepared.benchmark,
@@ -435,9 +435,12 @@ async def _run(
         store.set_meta("notes", [*prepared.notes, *_warnings(store, config, stopped, cut)])
         store.set_meta("stopped_by", cut or stopped)
         store.set_meta("meta", {**store.meta("meta"), "finished": facts()["started"]})
+    except BaseException as error:
+        watcher.failed(error)
+        raise
     finally:
         try:
-            watcher.remember()
+            watcher.stop()
         finally:  # a full disk must not leave workers behind
             await executor.aclose()
             if isinstance(prepared.benchmark, Closes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from collections import Counter
 from pathlib import Path
 
 from paragent.engine import comparable, front_of
@@ -50,4 +51,7 @@ def event_of(folder: Path, *, writing: bool) -> Event:
         front_size=len(front),
         seconds=run.spent.seconds,
         eta_s=pace * (config.evals - len(told)) if pace is not None and kind == "told" else None,
+        run=run.name,
+        front=tuple((e.score or 0.0, e.cost(config.cost) or 0.0) for e in front),
+        failures=dict(sum((Counter(e.failures) for e in told), Counter[str]())),
     )

@@ -31,6 +31,11 @@ class Leaders:
         """Those on the front, cheapest first; the last has the best score."""
         return self._front.items
 
+    @property
+    def points(self) -> tuple[tuple[float, float], ...]:
+        """(score, cost per task) of each, cheapest first."""
+        return tuple((score, cost) for score, cost, _ in self._front.points())
+
     def add(self, evaluation: Evaluation) -> None:
         """Take one more into account."""
         n, score, cost = evaluation.n, evaluation.score, evaluation.cost(self._config.cost)

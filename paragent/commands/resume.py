@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from paragent.commands.progress import watching
+from paragent.commands.progress import add_progress_argument, watching
 from paragent.commands.runs import add_json_argument, add_run_argument, find_run
 from paragent.commands.search import add_where_arguments, finish
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, kind in _CAPS.items():
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"new cap: {name}")
     add_where_arguments(parser)
+    add_progress_argument(parser)
     parser.add_argument("--no-report", action="store_true", help="write no HTML report at the end")
     add_json_argument(parser)
 
@@ -30,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
 
     folder = find_run(args.run)
     changes = {name: getattr(args, name) for name in _CAPS if getattr(args, name) is not None}
-    with watching(folder, quiet=args.json) as progress:
+    with watching(folder, quiet=args.json, way=args.progress) as progress:
         run = resume(
             folder,
             progress=progress,

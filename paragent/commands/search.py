@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from paragent.commands.progress import watching
+from paragent.commands.progress import add_progress_argument, watching
 from paragent.commands.runs import RUNS, add_json_argument, find_run, print_json
 from paragent.commands.spec import SETTINGS, names, read_spec
 
@@ -92,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="check the request and estimate what it will use; spends nothing",
     )
+    add_progress_argument(parser)
     add_json_argument(parser)
 
 
@@ -142,7 +143,7 @@ def main(args: argparse.Namespace) -> int:
     from paragent.config import RunConfig
 
     folder = Path(out) if out else new_folder(RunConfig.from_data(settings))
-    with watching(folder, quiet=args.json) as progress:
+    with watching(folder, quiet=args.json, way=args.progress) as progress:
         run = optimize(**settings, **where, out=folder, progress=progress)
     return finish(run, report=not args.no_report, as_json=args.json)
 
