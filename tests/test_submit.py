@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -65,7 +66,7 @@ class LocalBoard:
         with (self.place / f"{job}.log").open("wb") as log:
             self.processes[job] = subprocess.Popen(
                 entrypoint, shell=True, cwd=where, env={**self.env, **env},
-                stdout=log, stderr=subprocess.STDOUT,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
     def state(self, job: str) -> str:
@@ -83,7 +84,8 @@ class LocalBoard:
         return (self.place / f"{job}.log").read_text()
 
     def stop(self, job: str) -> None:
-        self.processes[job].kill()
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.killpg(self.processes[job].pid, signal.SIGKILL)  # the shell and what it runs
         self.processes[job].wait()
 
 
@@ -113,9 +115,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalBo
     monkeypatch.chdir(work)
     monkeypatch.setattr("paragent.commands.attach.LOOK_S", 0.1)
     yield board
-    for process in board.processes.values():
-        process.kill()
-        process.wait()
+    for job in board.processes:
+        board.stop(job)
 
 
 def submit(*words: str) -> int:
@@ -196,7 +197,7 @@ def test_stopped_half_way(cluster: LocalBoard, capsys: pytest.CaptureFixture[str
     assert cluster.state(job) == "RUNNING"
     assert main(["attach", "last", "--stop"]) == 1
     said = capsys.readouterr()
-    assert "the job ended as stopped" in said.err
+    assert "the job ended as stopped: exit code -9" in said.err
     assert "go on with: paragent resume runs/long" in said.err
     assert len(open_run(Path("runs/long")).evaluations) > 0
 

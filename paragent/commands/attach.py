@@ -171,12 +171,14 @@ def _bring_home(jobs: Board, ticket: Ticket, folder: Path) -> bool:
 
 def _why(jobs: Board, ticket: Ticket, log: str) -> str:
     """The line that says why a search ended: its own, or the last that it wrote."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = [x.strip() for x in log.splitlines() if x.strip() and not is_progress(x)]
     if any(line.endswith("No module named paragent") for line in lines):
         return (
             f"{ticket.python!r} on the cluster's head has no paragent: install it there, or name "
             "the right Python with `paragent submit --python`"
         )
     own = [line.removeprefix("paragent: ") for line in lines if line.startswith("paragent: ")]
-    said = own or lines
-    return said[-1] if said else jobs.why(ticket.job) or "nothing was said"
+    if own:
+        return own[-1]
+    told = jobs.why(ticket.job)
+    return f"{told} ({lines[-1][:200]})" if lines else told or "nothing was said"
