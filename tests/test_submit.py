@@ -7,12 +7,14 @@ of its own, as Ray's head does. `test_submit_ray.py` does the same on a real one
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -335,6 +337,24 @@ def test_an_archive_that_is_cut_off_leaves_the_folder_alone(tmp_path: Path) -> N
     assert list((tmp_path / "run").glob("*")) == []
     assert carry.unpack("nothing of the kind\n", tmp_path / "other") is False
     assert not (tmp_path / "other").exists()
+
+
+def test_an_archive_cannot_write_elsewhere(tmp_path: Path) -> None:
+    """Paths that lead out of the folder, and links, are left out."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in ("../out", "/tmp/pgr-out", "configs/in"):
+            tar.addfile(tarfile.TarInfo(name))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+        tar.addfile(link)
+    buffer.seek(0)
+    (tmp_path / "run").mkdir()
+    with tarfile.open(fileobj=buffer) as tar:
+        carry._extract(tar, tmp_path / "run")
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert found == {"run", "run/configs", "run/configs/in"}
+    assert not Path("/tmp/pgr-out").exists()
 
 
 # -- addresses and tickets -----------------------------------------------------------------------
