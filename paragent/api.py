@@ -22,6 +22,7 @@ from paragent.executor import Executor, LocalExecutor
 from paragent.inventory import register_inventory, yaml_with
 from paragent.outcome import PASSING_KINDS
 from paragent.parts import templates
+from paragent.proposer import check_proposer, proposer_of
 from paragent.provenance import facts
 from paragent.pruner import Pruner
 from paragent.registry import (
@@ -41,7 +42,7 @@ from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.models_file import all_models, register_models, require_keys
 from paragent.runtime.pocket import close_pool
 from paragent.runtime.session import Session
-from paragent.searcher import Searcher, WarmStarts
+from paragent.searcher import Consults, Searcher, WarmStarts
 from paragent.space import DesignSpace, Limits
 from paragent.store import Store
 from paragent.template import flat, mistaken
@@ -238,6 +239,7 @@ class _Prepared:
         specs = all_models() if config.models or helpers else {}
         require_keys([specs[name] for name in (*models, *helpers) if name in specs])
         self.remote = {name: specs[name] for name in (*models, *helpers) if name in specs}
+        self._check_proposer(config)
         self.models = tuple(models)
         self.helpers = tuple(helpers)
         self._check_helpers(helpers, config)
@@ -296,6 +298,11 @@ class _Prepared:
         )
         self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
         self.proposer = self._proposer(config)  # so is an option that the searcher refuses
+        if config.proposer is not None and not isinstance(self.proposer, Consults):
+            self.notes.append(
+                f"searcher {self.searcher.name} asks no language model for advice: "
+                f"{config.proposer} is not used"
+            )
         if earlier is not None:
             self._start_warm(earlier)
 
@@ -315,6 +322,17 @@ class _Prepared:
             same = same_benchmark(earlier, self.config.benchmark, benchmark.version)
             self.proposer.warm(usable, same=same)
         self.notes.append(said)
+
+    def _check_proposer(self, config: RunConfig) -> None:
+        """A language model that gives advice: it must be able to, and be reachable."""
+        name = config.proposer
+        if name is not None and name not in components:
+            register_models()
+        check_proposer(config)
+        spec = all_models().get(name) if name is not None else None
+        if name is not None and spec is not None:
+            require_keys([spec])
+            self.remote[name] = spec
 
     def _check_helpers(self, helpers: Sequence[str], config: RunConfig) -> None:
         """A judge spends under the same caps; one that answers and judges is told of."""
@@ -346,6 +364,16 @@ class _Prepared:
                 f"model {model}: no line to {url} ({why}); start the server or correct the "
                 "model's base_url. Nothing was spent",
             )
+
+    def add_subagents(self, bodies: Mapping[str, Any], store: Store) -> None:
+        """Keep what a model described with the run's settings: exports and resume need it."""
+        inventory = self.config.inventory
+        known = inventory.get("subagents") or {}
+        if not isinstance(known, Mapping):  # names alone
+            known = dict.fromkeys([known] if isinstance(known, str) else known)
+        merged = {**inventory, "subagents": {**known, **bodies}}
+        self.config = replace(self.config, inventory=merged)
+        store.set_meta("config", self.config.to_data())
 
     def baseline(self) -> Design:
         """The cheapest model (by price of input and output) answering directly."""
@@ -413,6 +441,17 @@ async def _run(
         if config.prune
         else None,
     )
+    engine.proposer = proposer_of(
+        config,
+        prepared.proposer,
+        prepared.space,
+        prepared.benchmark,
+        session,
+        journal,
+        keep=lambda record: store.set_meta("proposer", record),
+        keep_subagents=lambda bodies: prepared.add_subagents(bodies, store),
+        earlier=store.meta("proposer"),
+    )
     baseline = prepared.baseline()
     store.add_design(baseline)
     store.set_meta("baselines", [baseline.hash])
@@ -429,6 +468,8 @@ async def _run(
         if isinstance(warm, WarmStarts) and (became := warm.warm_record()) is not None:
             store.set_meta("warm_record", became)
             prepared.notes.append(outcome_note(became))
+        if engine.proposer:
+            prepared.notes += engine.proposer.notes()
         save_model(store.folder, store.evaluations(), prepared.space, config)
         watcher.say("settling", stopped)
         cut = await engine.settle(store.evaluations(), [baseline])

@@ -32,6 +32,9 @@ class RunConfig:
     `warm_start` is the folder of an earlier run; what the searcher believes starts from its
     evaluations, which are copied into the new run and enter nothing else.
 
+    `proposer` is a language model that the searcher may ask for advice (edits, prompts, sub-agents,
+    skills, verdicts on members); it spends under the same caps. None: it does without.
+
     `subagents` are ready sub-agents that may stand where an agent stands ("all": every one that can
     run), `max_tools` the most tools of an agent that is composed. `inventory` holds the user's own
     tools, MCP servers and sub-agents, as `paragent.inventory` reads them, and their `folder`.
@@ -66,6 +69,7 @@ class RunConfig:
     prune: bool = True
     race: bool = False
     warm_start: str | None = None
+    proposer: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     subagents: tuple[str, ...] = ()
@@ -81,7 +85,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.data is not None and self.benchmark == "pocket":  # which needs no data
             object.__setattr__(self, "benchmark", "data")
-        for name in ("data", "input", "answer", "scorer", "judge", "warm_start"):
+        for name in ("data", "input", "answer", "scorer", "judge", "warm_start", "proposer"):
             if not isinstance(getattr(self, name), str | None):
                 raise UsageError(f"{name} is {getattr(self, name)!r}; wanted a text")
         if not isinstance(self.benchmark_options, Mapping):

@@ -4,7 +4,7 @@
         proposal = searcher.ask(1)                       # up to `parallel` are in flight
         the pruner skips it where it cannot extend the front; a few of those are run anyway
         outcomes = executor runs it on dev tasks; with `race`, until it is surely dominated
-        store, then tell the searcher in the order of proposal
+        store, then tell the searcher in the order of proposal; it may ask a language model
     finalists: more dev tasks decide the front; the untouched test split reports it
 
 Telling in the order of proposal makes a run a function of its seed and of `parallel` alone,
@@ -25,6 +25,7 @@ from paragent.errors import CapReached
 from paragent.executor import Executor, Job
 from paragent.outcome import Evaluation, Outcome, Purpose, Split
 from paragent.pareto import front as pareto_front
+from paragent.proposer import Proposer
 from paragent.pruner import Pruner
 from paragent.racing import BLOCK, Entrant
 from paragent.runtime.ledger import Ledger
@@ -48,6 +49,7 @@ class Engine:
     ledger: Ledger
     watch: Callable[[str, Evaluation | None], None]
     pruner: Pruner | None = None
+    proposer: Proposer | None = None
     #: Scores and mean cost of every design told with all its tasks: whom later ones race against.
     rivals: list[tuple[Mapping[str, float], float]] = field(default_factory=list)
 
@@ -56,6 +58,8 @@ class Engine:
         tasks = self.benchmark.tasks("dev")
         window: deque[tuple[int, Proposal, asyncio.Task[Evaluation]]] = deque()
         number, stop = 0, ""
+        if self.proposer:
+            await self.proposer.begin()
         try:
             while True:
                 while not stop and len(window) < self.config.parallel:
@@ -91,8 +95,12 @@ class Engine:
                 self.searcher.tell(told)
                 if self.pruner:
                     self.pruner.tell(told)
+                if self.proposer:
+                    await self.proposer.told(more=not stop)
                 self.watch("told", told)
         finally:
+            if self.proposer:
+                await self.proposer.aclose()
             for _, _, job in window:
                 job.cancel()
             await asyncio.gather(*(job for _, _, job in window), return_exceptions=True)
@@ -139,7 +147,8 @@ class Engine:
             known[task_id] = outcome
 
         if missing:
-            job = Job(design.to_data(), split, missing, purpose, self.config.seed)
+            data = self.proposer.written(design) if self.proposer else design.to_data()
+            job = Job(data, split, missing, purpose, self.config.seed)
             await self.executor.run(job, keep)
         return Evaluation(design, split, purpose, {t: known[t] for t in task_ids if t in known})
 

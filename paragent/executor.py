@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from paragent.benchmark import Benchmark
 from paragent.chat import Caller
 from paragent.compile import System, compile_design
-from paragent.design import Design
-from paragent.errors import InvalidDesign
+from paragent.errors import UsageError
 from paragent.evaluate import evaluate_task
+from paragent.inventory import design_of
 from paragent.outcome import Failed, Outcome, Purpose, Split
 from paragent.runtime.limits import Limiter, Limits, turns_of
 
@@ -22,7 +22,8 @@ OnOutcome = Callable[[str, Outcome], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One design (canonical data) on some tasks of one split."""
+    """One design on some tasks of one split: its canonical data, and under `subagents` those that
+    workers may not have (see `paragent.inventory.design_of`)."""
 
     design: Mapping[str, Any]
     split: Split
@@ -59,8 +60,8 @@ class LocalExecutor:
         A design with a part that cannot be built fails on every task; other designs go on.
         """
         try:
-            system = compile_design(Design.from_data(job.design))
-        except InvalidDesign as error:
+            system = compile_design(design_of(job.design))
+        except UsageError as error:
             for task_id in job.task_ids:
                 on_outcome(task_id, Failed("component", str(error)))
             return

@@ -104,6 +104,16 @@ def used_by(design: Design, inventory: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "folder": inventory.get("folder", "")} if found else {}
 
 
+def design_of(data: Mapping[str, Any]) -> Design:
+    """The design of a job's data, which may bring sub-agents that are not registered here yet.
+
+    Raises InvalidDesign, or UsageError for a sub-agent that cannot be read."""
+    brought = {n: b for n, b in (data.get("subagents") or {}).items() if n not in components}
+    if brought:
+        register_inventory({"subagents": brought})
+    return Design.from_data({key: data[key] for key in data if key != "subagents"})
+
+
 def yaml_with(design: Design, inventory: Mapping[str, Any]) -> str:
     """The design as YAML, with what it uses of the inventory: a file that runs by itself."""
     import yaml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -163,6 +164,8 @@ def features_of(design: Design, bounds: Bounds) -> Mapping[str, float]:
             names = _agent_features(node)
         for name in names:
             found[name] = found.get(name, 0) + 1
+    for name, text in design.prompts:  # another wording is another level, like another part
+        found[f"text:{name}={hashlib.sha256(text.encode()).hexdigest()[:8]}"] = 1
     agents = sum(isinstance(node, Agent) for _, node in nodes)
     measures = {
         "tree:agents": agents,

@@ -78,6 +78,7 @@ class Run:
             self.stopped_by: str = store.meta("stopped_by", "interrupted")
             self.notes: Sequence[str] = store.meta("notes", [])
             self.pruning: Mapping[str, Any] | None = store.meta("pruning")
+            self.advice: Mapping[str, Any] | None = store.meta("proposer")
             spent = store.meta("spent")
             self.spent = Spent(**spent) if spent else Spent(0.0, 0, 0, 0.0)
             self.evaluations: Sequence[Evaluation] = store.evaluations()
@@ -233,6 +234,7 @@ class Run:
                 "by_purpose": {k: dict(v) for k, v in spent.by_purpose.items()},
                 "unsure_usd": spent.unsure_usd,
             },
+            "proposer": _told_of(self.advice),
             "hypervolume": self.hypervolume(),
             "baseline": self._point_summary(self.baseline) if self.baseline else None,
             "front": [self._point_summary(point) for point in self.front()],
@@ -255,6 +257,13 @@ class Run:
             "calls": shown.calls_per_task,
             "config": str(self.config_path(point.design)),
         }
+
+
+def _told_of(advice: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What came of a language model's advice, without the single answers."""
+    if advice is None:
+        return None
+    return {key: advice[key] for key in advice if key not in ("entries", "failures")}
 
 
 def _without_keys(data: Any) -> Any:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from paragent.design import Design
 from paragent.outcome import Evaluation, Purpose
+from paragent.skills import Skill
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,43 @@ class WarmStarts(Protocol):
 
     def warm_record(self) -> Mapping[str, Any] | None:
         """What became of them, as plain data; None where there were none."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a searcher would like a language model to answer.
+
+    edit     better designs than that of `evaluation`, from how its tasks failed
+    arms     new sub-agents, beside those of `designs`, the best first
+    skills   what the benchmark's tasks ask for
+    judge    which members of the team of `evaluation` helped, task by task
+    """
+
+    kind: Literal["edit", "arms", "skills", "judge"]
+    evaluation: Evaluation | None = None
+    designs: tuple[Design, ...] = ()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """An answer, checked: legal designs, best first; skills; or for each task a verdict on every
+    member (None: it was not asked)."""
+
+    designs: tuple[Design, ...] = ()
+    skills: tuple[Skill, ...] = ()
+    verdicts: Mapping[str, tuple[bool | None, ...]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Consults(Protocol):
+    """A searcher that can use a language model's advice. The engine asks the model (`paragent
+    search --proposer`), pays it, and hands over what came; without one none of this is called."""
+
+    def questions(self) -> Sequence[Question]:
+        """What it would like to know now: before the first `ask`, and after every `tell`."""
+
+    def advise(self, question: Question, advice: Advice | None) -> None:
+        """The answer, in the order of the questions; None where none came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """What a benchmark asks for, read from its questions: skills with weights and probe tasks.
 
 The knapsack composer (arXiv 2510.16499, section 3.1) lets a language model name at most six skills
-with test queries. Without one, the development tasks speak for themselves: TF-IDF clusters of their
-questions are the skills, a cluster's share of the tasks its weight, its most typical tasks the
-probes (real tasks with real scores, so no model judges its own questions).
+with weights and test queries (`skills_named`, where a model is configured). Without one, the
+development tasks speak for themselves (`skills_of`): TF-IDF clusters of their questions are the
+skills, a cluster's share of the tasks its weight, its most typical tasks the probes. Probes are
+real tasks with real scores in both cases, so no model judges its own questions.
 """
 
 from __future__ import annotations
@@ -79,6 +80,33 @@ def skills_of(
             )
         )
     return tuple(sorted(skills, key=lambda s: (-s.weight, s.terms)))
+
+
+def skills_named(
+    named: Sequence[tuple[str, float, str]], questions: Mapping[str, str], *, probes: int = 24
+) -> tuple[Skill, ...]:
+    """Skills given as (name, weight above 0, text that describes them), heaviest first.
+
+    Every task goes to the skill whose text it is most like (TF-IDF cosine), and probes it in that
+    order; a skill that no task is like at all is left out, and the weights of the others sum to 1.
+    """
+    ids = list(questions)[:MOST_QUESTIONS]
+    if not named or not ids:
+        return ()
+    texts = [Skill(name, weight, (), f"{name} {text}") for name, weight, text in named]
+    likeness = similarity([questions[i] for i in ids], texts)
+    nearest: list[list[tuple[float, int]]] = [[] for _ in named]
+    for i, row in enumerate(likeness):
+        best = max(range(len(row)), key=lambda j: (row[j], -j))
+        if row[best] > 0:
+            nearest[best].append((-row[best], i))
+    total = sum(skill.weight for skill, near in zip(texts, nearest, strict=True) if near)
+    found = [
+        Skill(s.name, s.weight / total, tuple(ids[i] for _, i in sorted(near)[:probes]), s.terms)
+        for s, near in zip(texts, nearest, strict=True)
+        if near
+    ]
+    return tuple(sorted(found, key=lambda s: (-s.weight, s.terms)))
 
 
 def _terms(weights: Sequence[float], words: Sequence[str], most: int = 12) -> str:

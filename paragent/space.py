@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from paragent.component import Component, Kind
-from paragent.design import Agent, Design, Node, Param, Part, Team
+from paragent.design import OWN_MODEL, Agent, Design, Node, Param, Part, Team
 from paragent.errors import InvalidDesign, UnknownName, UsageError
 from paragent.moves import Moves, plain
 from paragent.parts import (
@@ -31,6 +31,7 @@ from paragent.parts import (
     normal,
     shares_skills,
     slots_of,
+    subagent_of,
     suits,
     texts_of,
     usd_bound,
@@ -230,6 +231,21 @@ class DesignSpace:
         if wrong and "all" not in names:
             raise UsageError(f"this sub-agent cannot run here: {wrong[0]}")
         return tuple(c for c in found if not all(whys[c.name]))
+
+    def admit(self, subagent: Component) -> None:
+        """Offer one more sub-agent from now on. Raises UsageError where no model here can play it.
+
+        Its parts must be among those of this space: what a model wrote may not bring in others.
+        """
+        agent = subagent_of(Part(subagent.name)).agent
+        for kind, where, part in slots_of(agent, subagent.name):
+            if part.name not in {OWN_MODEL, *(c.name for c in self.by_kind[kind])}:
+                raise UsageError(f"{where}: {part.name} is not among the chosen components")
+        if len(agent.tools) > self.limits.max_tools:
+            raise UsageError(f"{subagent.name}: at most {self.limits.max_tools} tools")
+        (found,) = self._ready([subagent.name])
+        if found not in self.by_kind["subagent"]:
+            self.by_kind["subagent"] = (*self.by_kind["subagent"], found)
 
     def _usable(self, component: Component) -> bool:
         """Whether some model here, with a reasoning where it needs one, gives what it requires."""

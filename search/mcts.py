@@ -33,7 +33,7 @@ from paragent.outcome import CostName, Evaluation, Purpose
 from paragent.refine import answering
 from paragent.registry import SearcherPlugin
 from paragent.search_tree import Tree
-from paragent.searcher import Earlier, Proposal, Space
+from paragent.searcher import Advice, Earlier, Proposal, Question, Space
 from paragent.stats import variance_of_mean
 from paragent.value.improve import excess, hypervolume_gain
 from paragent.value.surrogate import Surrogate
@@ -47,6 +47,8 @@ LISTED = 1500
 SCORE_ALONE = 4
 #: Per iteration: nodes selected, recombinations, designs from the top, edits of the best.
 PARENTS, CROSSINGS, FRESH, CLIMBS = 3, 24, 16, 1
+#: A language model is asked for edits after every so many results.
+ADVICE_EVERY = 4
 #: Random designs among which a seed is chosen; tries before a small space counts as exhausted.
 SEED_DRAWS, TRIES = 40, 500
 #: The reference point of the hypervolume lies this share of the range beyond the worst seen.
@@ -143,6 +145,12 @@ class Mcts:
         self._turns, self._refine = 0, refine
         #: How often tasks of a node failed by each sign.
         self._signs: dict[str, Mapping[str, int]] = {}
+        #: Where a language model gives advice: results it may be asked about, those it was asked
+        #: about, its answers to come (of each one design is run), and all that it suggested.
+        self._told: dict[str, Evaluation] | None = None
+        self._consulted: set[str] = set()
+        self._advised: list[list[Candidate]] = []
+        self._suggested: list[Candidate] = []
 
     def warm(self, earlier: Sequence[Earlier], *, same: bool) -> None:
         """See `paragent.searcher.WarmStarts`: the value model starts from them, in place of seeds,
@@ -167,6 +175,42 @@ class Mcts:
         """The design of a node of the tree, by its hash."""
         return self._designs[key]
 
+    # -- a language model's advice: see `paragent.searcher.Consults` ----------------------------
+
+    def questions(self) -> Sequence[Question]:
+        """After every few results: how a good design that was not asked about might be bettered."""
+        if self._told is None:
+            self._told = {}
+        if len(self._signs) % ADVICE_EVERY or self._seeding() or self._listed is not None:
+            return []
+        weighting = self._weighting(self._rng.random())
+        fresh = [
+            n
+            for n in self.tree.nodes
+            if n.own and n.design in self._told and n.design not in self._consulted
+        ]
+        if not fresh:
+            return []
+        best = max(fresh, key=lambda n: (weighting.value(*n.own), n.design) if n.own else (0, ""))
+        self._consulted.add(best.design)
+        return [Question("edit", self._told[best.design])]
+
+    def advise(self, question: Question, advice: Advice | None) -> None:
+        """Designs of a model are candidates; one of each answer is run next."""
+        if advice is None or question.evaluation is None:
+            return
+        parent = self._number[question.evaluation.design.hash]
+        move = "refine" if question.evaluation.signs else "mutate"
+        self._advised.append([(d, parent, move) for d in advice.designs])
+
+    def _by_advice(self) -> Candidate | None:
+        while self._advised:
+            candidates = self._new(self._advised.pop(0))
+            if candidates:
+                self._suggested += candidates
+                return self._best(candidates, True, climb=False)
+        return None
+
     # -- the search -----------------------------------------------------------------------------
 
     def ask(self, n: int) -> Sequence[Proposal]:
@@ -178,8 +222,11 @@ class Mcts:
 
     def _propose(self) -> Proposal | None:
         purpose: Purpose = "label"
+        advised = None
         if self._seeding():
             chosen = self._seed()
+        elif advised := self._by_advice():
+            chosen, purpose = advised, "search-eval"
         else:
             score_alone = self._turns % SCORE_ALONE == SCORE_ALONE - 1
             weighting = self._weighting(1.0 if score_alone else self._rng.random())
@@ -199,7 +246,7 @@ class Mcts:
             self._flying[design.hash] = (float(belief.score[0][0]), float(belief.cost[0][0]))
         self._number[design.hash] = len(self.tree.nodes)
         self.tree = self.tree.grown(design.hash, design.label, parent, move)
-        return Proposal(design, by="mcts", purpose=purpose)
+        return Proposal(design, by="proposer" if advised else "mcts", purpose=purpose)
 
     def _seeding(self) -> bool:
         """Whether a seed comes next. After a warm start seeds and choices take turns at first: what
@@ -218,6 +265,8 @@ class Mcts:
         score, cost = evaluation.score, evaluation.cost(self._cost)
         if score is None or cost is None:
             return
+        if self._told is not None:
+            self._told[design.hash] = evaluation
         log_cost = math.log10(cost) if cost > 0 else min(self.model.costs, default=FREE + 1) - 1
         if design.hash not in self._number:
             self._number[design.hash] = len(self.tree.nodes)
@@ -292,6 +341,7 @@ class Mcts:
             found.append((space.recombine(one, other, rng), i, "recombine"))
         found += [(space.sample(rng), 0, "top-down") for _ in range(FRESH)]
         found += [(d, 0, "earlier") for d in self._offered if self._warm]
+        found += self._suggested
         return self._new(found)
 
     def _refined(self, parents: Sequence[int]) -> list[Candidate]:

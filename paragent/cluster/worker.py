@@ -20,9 +20,9 @@ from paragent.benchmark import Closes
 from paragent.cluster.messages import Message, failure_to_data, model_to_data
 from paragent.cluster.parcel import Ready, facts, unpack
 from paragent.compile import System, compile_design
-from paragent.design import Design
-from paragent.errors import CallFailure, CapReached, InvalidDesign, ParagentError
+from paragent.errors import CallFailure, CapReached, ParagentError, UsageError
 from paragent.evaluate import evaluate_task
+from paragent.inventory import design_of
 from paragent.outcome import Failed, Purpose, outcome_to_json
 from paragent.runtime.client import close_clients
 from paragent.runtime.journal import call_key, completion_from_json, completion_to_json
@@ -200,8 +200,8 @@ class Worker:
         desk = self._desk
         if key not in desk.systems:
             try:
-                desk.systems[key] = compile_design(Design.from_data(desk.designs[key]))
-            except InvalidDesign as error:
+                desk.systems[key] = compile_design(design_of(desk.designs[key]))
+            except UsageError as error:
                 desk.systems[key] = str(error)
         return desk.systems[key]
 

@@ -47,11 +47,17 @@ _HELP = {
     "scorer": "own tasks: number, exact, choice, f1, yes_no, judge or python:FILE:FUNCTION",
     "judge": "own tasks, scorer judge: the model that judges",
     "warm_start": "an earlier run whose evaluations the search starts from, as far as they help",
+    "proposer": "a language model that the searcher asks for edits, prompts, sub-agents and "
+    "skills; its calls count under the same caps",
 }
 
 #: Options of single searchers that have a flag; all others: `options:` in the specification.
 _OPTIONS: Mapping[str, tuple[type, str]] = {
     "selection": (str, "mcts: which designs to grow from, mixed or uct"),
+    "credit": (
+        str,
+        "bandit: who helped a team, by helpful, judge (the --proposer), counterfactual or success",
+    ),
     "composer": (str, "knapsack: online, offline, retrieval or identity"),
     "price_budget": (float, "knapsack: worst-case dollars per 1,000 tasks of a team's parts"),
 }
