@@ -26,9 +26,11 @@ from paragent.lab.best_arm import (
     Arm,
     ArmElimination,
     BestArm,
+    ResolvedPairs,
     log_gain,
     log_rates,
     survivors,
+    unresolved,
 )
 from paragent.lab.trial import Protocol, run_trial
 from paragent.outcome import Evaluation, Measured, Usage
@@ -76,6 +78,26 @@ def test_elimination_doubles_until_one_is_left() -> None:
     assert asked[a.hash][:2] == [10, 20] and asked[c.hash] == [10]
 
 
+def test_pairs_are_resolved_by_hand() -> None:
+    """Exact 90 % intervals: 10 of 10 from .741 up, 7 of 10 .393 to .913, 1 of 10 .005 to .394: only
+    the last lies wholly below the first."""
+    arms = [arm("a", 1.0, 10), arm("b", 0.7, 10), arm("c", 0.1, 10)]
+    assert unresolved(arms, 0.1) == [arms[0].design.hash, arms[1].design.hash]
+    assert len(unresolved(arms, 1e-9)) == 3
+
+
+def test_resolved_pairs_run_who_is_behind_until_one_is_left() -> None:
+    """Every arm has a block before any has two; the bad arm is resolved first and runs no more;
+    the race ends before all is run where one arm is clearly best."""
+    a, b, c = (SPACE.design((x,)) for x in "abc")
+    asked = drive(ResolvedPairs(SPACE, 200, 0), {a: 0.9, b: 0.6, c: 0.1})
+    assert asked[c.hash] == [10]
+    assert abs(len(asked[a.hash]) - len(asked[b.hash])) <= 1
+    assert max(max(steps) for steps in asked.values()) < 200
+    even = drive(ResolvedPairs(SPACE, 50, 0), {a: 0.5, b: 0.5, c: 0.5})
+    assert all(steps == [10, 20, 30, 40, 50] for steps in even.values()), "never told apart"
+
+
 def test_best_arm_spends_on_the_best() -> None:
     """In 24 rounds every arm gets a block, the clear loser hardly more; with no end of rounds it
     ends where nothing is in doubt."""
@@ -88,11 +110,12 @@ def test_best_arm_spends_on_the_best() -> None:
     assert all(steps == sorted(set(steps)) for steps in asked.values())
 
 
-def test_both_find_the_best_for_less_than_everything() -> None:
+def test_all_find_the_best_for_less_than_everything() -> None:
     """Twelve arms, one clearly best: found in nearly all of 10 seeds at 40 % of the full cost."""
     scores = [0.3 + 0.03 * i for i in range(11)] + [0.9]
     t = table(scores, [0.01] * 12)
     protocol = Protocol("finite", evals=None, usd=0.4 * 12, per_eval=100)
+    assert set(ARM_RULES) == {"arm_elimination", "best_arm", "resolved_pairs"}
     for name in ARM_RULES:
         trials = [run_trial(t, name, seed, protocol) for seed in range(10)]
         assert np.mean([trial["found_best"] for trial in trials]) >= 0.9, name

@@ -1,10 +1,14 @@
 """Every design of a small table is an arm: who is best, at the least cost?
 
-Two rules that ask for a design again with more tasks, which a searcher over large spaces never
+Three rules that ask for a design again with more tasks, which a searcher over large spaces never
 does; so they are contenders of the lab, not searchers of a run.
 
     arm_elimination   AgentOpt's default, as published: start with a tenth of the tasks, double;
                       drop i where mean_i + c SE_i < mean_j - c SE_j of the best j, c = 1
+    resolved_pairs    ResponseGraphUCB (Rowland et al. 2019, section 4) with every two arms as a
+                      pair: resolved once their Clopper-Pearson intervals lie apart; of the arms
+                      that none is resolved above, the one of the fewest tasks runs a block (their
+                      count-weighted scheme)
     best_arm          a block for the arm that promises the most per dollar: how much the score of
                       whoever is believed best is expected to rise, with the best number of further
                       tasks of that arm (the KG(*) rule: Frazier and Powell 2010, section 4), as
@@ -26,8 +30,10 @@ from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace, row_levels
 from paragent.lab.arm_beliefs import ArmBeliefs, Belief, apart, likeness
 from paragent.outcome import Evaluation
+from paragent.racing import BLOCK
 from paragent.recorded import Floats
 from paragent.searcher import Proposal, Searcher
+from paragent.stats import clopper_pearson
 
 #: More arms than this are no table to run whole.
 MOST_ARMS = 5000
@@ -56,15 +62,6 @@ class Arm:
             smooth = (sum(scores) + 1) / (len(scores) + 2)
             self.variance = max(square / (len(scores) + 2) - smooth**2, 1e-4)
         self.cost = evaluation.cost("usd") or self.cost
-
-    def error(self, tasks: int) -> float:
-        """Standard error of the mean over all `tasks`, of which n are known (finite population:
-        Cochran 1977, section 2.6)."""
-        if self.n >= tasks:
-            return 0.0
-        if self.n == 0:
-            return math.inf
-        return math.sqrt(self.variance / self.n * (1 - self.n / tasks))
 
 
 def arms_of(space: FactorSpace) -> dict[str, Arm]:
@@ -113,6 +110,38 @@ def survivors(arms: Sequence[Arm], c: float) -> list[str]:
 
     bar = max(arm.mean - half(arm) for arm in arms)
     return [arm.design.hash for arm in arms if arm.mean + half(arm) >= bar]
+
+
+class ResolvedPairs:
+    """ResponseGraphUCB for arms; see the module. Each interval is at 1 - `delta`."""
+
+    def __init__(self, space: FactorSpace, tasks: int, seed: int, delta: float = 0.1) -> None:
+        self._arms, self._tasks, self._delta = arms_of(space), tasks, delta
+        self._alive = list(self._arms)
+        random.Random(seed).shuffle(self._alive)
+
+    def ask(self, n: int) -> Sequence[Proposal]:
+        """The arms in the race, those of the fewest tasks first; none once one is left."""
+        if all(arm.n for arm in self._arms.values()):
+            self._alive = unresolved([self._arms[key] for key in self._alive], self._delta)
+        race = [self._arms[key] for key in self._alive] if len(self._alive) > 1 else []
+        able = sorted((arm for arm in race if arm.n < self._tasks), key=lambda arm: arm.n)
+        return [
+            Proposal(arm.design, min(self._tasks, arm.n + BLOCK), by="resolved_pairs")
+            for arm in able[:n]
+        ]
+
+    def tell(self, evaluation: Evaluation) -> None:
+        """An arm's outcomes so far."""
+        self._arms[evaluation.design.hash].learn(evaluation)
+
+
+def unresolved(arms: Sequence[Arm], delta: float) -> list[str]:
+    """Hashes of the arms that none is resolved above: whose interval is not wholly below
+    another's. A score between 0 and 1 counts as that part of a success, the sum rounded."""
+    ends = [clopper_pearson(round(arm.mean * arm.n), arm.n, 1 - delta) for arm in arms]
+    bar = max(interval.low for interval in ends)
+    return [arm.design.hash for arm, e in zip(arms, ends, strict=True) if e.high >= bar]
 
 
 class BestArm:
@@ -211,4 +240,5 @@ def log_gain(gap: Floats, moves: Floats) -> Floats:
 ARM_RULES: dict[str, Callable[[FactorSpace, int, int], Searcher]] = {
     "arm_elimination": ArmElimination,
     "best_arm": BestArm,
+    "resolved_pairs": ResolvedPairs,
 }
