@@ -26,7 +26,7 @@ def by_rule(evaluation: Evaluation, members: int) -> dict[str, tuple[bool | None
     }
 
 
-def credit(verdicts: Verdicts, members: int) -> list[float | None]:
+def shares(verdicts: Verdicts, members: int) -> list[float | None]:
     """For each member the share of the tasks on which it was asked where it helped; None for one
     that was never asked."""
     found: list[float | None] = []

@@ -3,13 +3,14 @@ credited for its own part (BOAD: bandit optimisation of agent design, section 3)
 
     archive    arms are agents; each is warmed up alone before it may be chosen
     growth     a Chinese restaurant opens a new arm with chance theta / (theta + arms), once a round
-               or once for every place in the team; new arms come from the space's agents, or
-               recombine two arms drawn by their helpfulness
+               or once for every place in the team; new arms come from the space's agents, recombine
+               two arms drawn by their helpfulness, or come from a language model's advice
     team       the K arms of highest index (UCB1, KL-UCB or Thompson; a round is one play)
     shape      a second bandit chooses the topology and the lead that the team is put under
     credit     helpful: share of the tasks on which the member was asked where its answer was the
-               team's and right; counterfactual: what the team loses without it, measured;
-               success: the team's own score (kept as a control)
+               team's and right; judge: the same share, by a language model's verdicts, and by the
+               rule where it gave none (`paragent.hindsight`); counterfactual: what the team loses
+               without it, measured; success: the team's own score (kept as a control)
     deploy     from time to time the best 1 to 5 arms by helpfulness are measured as teams, so that
                the size is chosen by measurement and not by taste
 
@@ -32,16 +33,19 @@ from paragent.bandits import IndexPolicy, new_table
 from paragent.composer import BROKEN_SHARE, OWN_FAULTS
 from paragent.design import Agent, Design, Team
 from paragent.errors import UnknownName
+from paragent.hindsight import by_rule, shares
 from paragent.outcome import CostName, Evaluation, Failed
 from paragent.registry import SearcherPlugin
-from paragent.searcher import Partial, Proposal, Space, TeamSpace
+from paragent.searcher import Advice, Partial, Proposal, Question, Space, TeamSpace
 
 INDICES = ("ucb1", "kl-ucb", "beta", "gaussian")
-CREDITS = ("helpful", "counterfactual", "success")
+CREDITS = ("helpful", "judge", "counterfactual", "success")
 GROWTH = ("round", "slot")
 DEPLOY_EVERY = 10
 DEPLOY_SIZES = (1, 2, 3, 4, 5)
 TRIES = 500
+#: Results between two questions for new arms.
+ARMS_EVERY = 8
 
 
 @dataclass
@@ -89,13 +93,7 @@ class Archive:
 def helpfulness(evaluation: Evaluation, members: int) -> list[float | None]:
     """For each member: share of the tasks on which it was asked where its answer was the team's
     and scored at least 1/2; None for a member that was never asked on a measured task."""
-    asked, helped = [0] * members, [0] * members
-    for outcome in evaluation.measured:
-        for i, agreed in enumerate(outcome.members[:members]):
-            if agreed is not None:
-                asked[i] += 1
-                helped[i] += agreed and outcome.score >= 0.5
-    return [h / a if a else None for h, a in zip(helped, asked, strict=True)]
+    return shares(by_rule(evaluation, members), members)
 
 
 def missed(whole: Evaluation, without: Evaluation) -> float | None:
@@ -145,6 +143,11 @@ class Bandit:
         self._told: dict[str, Evaluation] = {}
         self._without: dict[str, list[tuple[str, int]]] = {}
         self._rounds = 0
+        #: Arms that a language model described and that are not open yet; teams it is to judge;
+        #: results until it is asked for arms.
+        self._advised: deque[Design] = deque()
+        self._to_judge: list[Evaluation] = []
+        self._until_arms = 0
         self._fresh: list[Design] = []
         if isinstance(space, TeamSpace):
             self._fresh = list(space.agents(inventory))
@@ -156,6 +159,27 @@ class Bandit:
     def archive(self) -> Archive:
         """The arms and their credit."""
         return self._archive
+
+    # -- a language model's advice: see `paragent.searcher.Consults` ----------------------------
+
+    def questions(self) -> Sequence[Question]:
+        """Verdicts on the teams that wait for one; new arms at first and after some results."""
+        found = [Question("judge", evaluation) for evaluation in self._to_judge]
+        self._to_judge = []
+        if self._until_arms <= 0 and not self._advised and isinstance(self._space, TeamSpace):
+            self._until_arms = ARMS_EVERY
+            best = [self._archive.arms[i].design for i in self._archive.most_helpful(self._k)]
+            found.append(Question("arms", designs=tuple(best)))
+        return found
+
+    def advise(self, question: Question, advice: Advice | None) -> None:
+        """Verdicts become credit, where none came those of the rule; arms wait to be opened."""
+        if question.kind == "judge" and question.evaluation is not None:
+            members = self._members(question.evaluation.design)
+            verdicts = advice.verdicts if advice else by_rule(question.evaluation, len(members))
+            self._give(members, shares(verdicts, len(members)))
+        elif advice is not None:
+            self._advised.extend(advice.designs)
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -220,6 +244,12 @@ class Bandit:
         """A new arm, and its warm-up."""
         able = self._archive.able
         design: Design | None = None
+        if self._advised and (len(able) < 2 or self._rng.random() < 0.5):
+            design = self._advised.popleft()
+            if self._archive.add(design) is not None:
+                self._queue.append(Proposal(design, self._warm_up, "warm-up", "proposer"))
+                return
+            design = None
         if len(able) >= 2 and self._rng.random() < 0.5:
             mean = self._archive.policy.tally.mean
             weights = [max(float(mean[i]), 1e-3) for i in able]
@@ -300,6 +330,7 @@ class Bandit:
     def tell(self, evaluation: Evaluation) -> None:
         """A warm-up opens its arm, or finds it broken; a team credits its members."""
         design = evaluation.design
+        self._until_arms -= 1
         if evaluation.purpose == "warm-up":
             self._warmed(evaluation)
             return
@@ -319,6 +350,9 @@ class Bandit:
             self._shapes.update(shape, score)
         if self._credit == "counterfactual" and len(members) > 1:
             self._ask_without(design)
+            return
+        if self._credit == "judge" and len(members) > 1:
+            self._to_judge.append(evaluation)
             return
         if len(members) == 1 or self._credit == "success":
             credits: list[float | None] = [score] * len(members)
@@ -361,8 +395,8 @@ class Bandit:
         for arm, credit in zip(members, credits, strict=True):
             if arm is not None and credit is not None:
                 by_arm.setdefault(arm, []).append(credit)
-        for arm, shares in by_arm.items():
-            self._archive.policy.update(arm, float(np.mean(shares)))
+        for arm, given in by_arm.items():
+            self._archive.policy.update(arm, float(np.mean(given)))
 
     def _ask_without(self, design: Design) -> None:
         """Queue the team without each member, on the same tasks; most calls are cached."""

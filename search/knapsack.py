@@ -1,7 +1,8 @@
 """Buys parts for a team under a budget of prices, after trying them (the knapsack composer of
 agents, arXiv 2510.16499, section 3), and sweeps the budget for a whole front.
 
-    skills     of the development tasks (`paragent.skills`), with probe tasks
+    skills     of the development tasks (`paragent.skills`), with probe tasks; as a language model
+               names them where one gives advice
     inventory  the space's agents, each with a price: its worst case in dollars per 1,000 tasks
     composer   identity (everything) | retrieval (best match of each skill) | offline (exact
                multiple-choice knapsack on matches) | online (threshold, after trials)
@@ -29,7 +30,7 @@ from paragent.design import Design
 from paragent.knapsack import Inventory, Threshold, coverage, identity, offline, retrieval
 from paragent.outcome import CostName, Evaluation
 from paragent.registry import SearcherPlugin
-from paragent.searcher import Proposal, Space, TeamSpace
+from paragent.searcher import Advice, Proposal, Question, Space, TeamSpace
 from paragent.skills import Skill, similarity, skills_of
 from paragent.value import LinearValue, generator
 
@@ -91,7 +92,25 @@ class Knapsack:
         if not self._parts:
             return
         found = skills_of(self._questions, probes=2 * self._probes, seed=self._seed)
-        self._skills: Sequence[Skill] = found or (Skill("all", 1.0, (), ""),)
+        self._compose_for(space, found or (Skill("all", 1.0, (), ""),))
+
+    def questions(self) -> Sequence[Question]:
+        """Once, before the first proposal: what the tasks ask for."""
+        begun = bool(self._asked) or not self._parts or not self._questions
+        return [] if begun else [Question("skills")]
+
+    def advise(self, question: Question, advice: Advice | None) -> None:
+        """Skills as a language model sees them; without them the clusters stand."""
+        if advice is not None and advice.skills and isinstance(self._space, TeamSpace):
+            self._compose_for(self._space, advice.skills)
+
+    @property
+    def skills(self) -> Sequence[Skill]:
+        """The skills that parts are bought for."""
+        return self._skills if self._parts else ()
+
+    def _compose_for(self, space: TeamSpace, skills: Sequence[Skill]) -> None:
+        self._skills: Sequence[Skill] = skills
         likeness = similarity([space.describe(d) for d in self._parts], self._skills)
         self._likeness = np.array(likeness).reshape(len(self._parts), len(self._skills))
         weights = np.array([s.weight for s in self._skills])

@@ -26,7 +26,16 @@ from paragent.errors import UsageError
 from paragent.outcome import CostName, Evaluation
 from paragent.pareto import hypervolume
 from paragent.registry import SearcherPlugin, searchers
-from paragent.searcher import Earlier, Proposal, Searcher, Space, WarmStarts
+from paragent.searcher import (
+    Advice,
+    Consults,
+    Earlier,
+    Proposal,
+    Question,
+    Searcher,
+    Space,
+    WarmStarts,
+)
 
 NAME = "portfolio"
 MEMBERS = "mcts+gp+tpe+ageing_evolution+knapsack+bandit+random"
@@ -161,6 +170,17 @@ class Portfolio:
             mean = (member.credit + self._trust * member.expected) / weight
             drawn.append((mean + self._rng.gauss(0, 1) * SPREAD / math.sqrt(weight), -i))
         return [self._members[-i] for _, i in sorted(drawn, reverse=True)]
+
+    def questions(self) -> Sequence[Question]:
+        """The leader's questions to a language model, where it has some."""
+        leader = self._members[0].searcher(self._history)
+        return leader.questions() if isinstance(leader, Consults) else []
+
+    def advise(self, question: Question, advice: Advice | None) -> None:
+        """The leader's answer."""
+        leader = self._members[0].searcher(self._history)
+        if isinstance(leader, Consults):
+            leader.advise(question, advice)
 
     def tell(self, evaluation: Evaluation) -> None:
         """All members learn; who proposed it is credited."""

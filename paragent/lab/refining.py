@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", default="pocket-s,pocket-m")
     parser.add_argument("--every", default="2,3", help="refine every so many iterations, by comma")
     parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--checkpoints", default="16,24,32", help="evaluations, by comma")
     parser.add_argument("--tasks", type=int, default=50, help="dev tasks of an evaluation")
     parser.add_argument("--test-tasks", type=int, default=300)
@@ -51,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
     models = args.models.split(",")
     bench = Bench(benchmark, models, args.tasks, args.test_tasks)
     rows: list[dict[str, Any]] = []
-    for seed in range(args.seeds):
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
         for refine in every:
             rows.append({"seed": seed, "refine": refine, **bench.search(seed, refine, marks)})
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
