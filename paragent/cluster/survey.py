@@ -41,11 +41,15 @@ def survey(
     """
     nodes = sorted(joined.nodes(), key=lambda node: str(node["NodeManagerAddress"]))
     cores = sum(node["Resources"].get("CPU", 0) for node in nodes)
-    plural = "" if len(nodes) == 1 else "s"
-    yield Finding("", "cluster", None, f"{len(nodes)} node{plural}, {cores:g} cores for tasks")
+    text = f"{_count(len(nodes), 'node')}, {_count(cores, 'core')} for tasks"
+    yield Finding("", "cluster", None, text)
     for node, answer in zip(nodes, _answers(nodes, parcel, models), strict=True):
         name = f"{answer.get('host') or node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
         yield from _of_node(name, answer)
+
+
+def _count(number: float, what: str) -> str:
+    return f"{number:g} {what}" if number == 1 else f"{number:g} {what}s"
 
 
 def _answers(
