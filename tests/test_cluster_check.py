@@ -126,6 +126,13 @@ def test_user_code_that_a_node_cannot_import(
     assert "no_such_module" in found["code and data"]["value"]
     assert "\n" not in found["code and data"]["value"]
     assert found["paragent"]["ok"]
+    # A search that was not checked first refuses as well, in one line, before its run exists.
+    assert main(["search", "my.yaml", "--address", "auto", "--workers", "1", "--out", "run"]) == 1
+    err = capsys.readouterr().err
+    assert "cannot run this search" in err
+    assert "no_such_module" in err
+    assert err.count("\n") == 1
+    assert not (here / "run").exists()
 
 
 def test_keys_and_endpoints(
