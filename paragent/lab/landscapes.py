@@ -5,7 +5,11 @@ true success rate is sigmoid(base + main effects + pairs of options [+ triples o
 normal; an evaluation is 50 tasks, Binomial(50, p) / 50. Scores are normalised: 0 is the mean of a
 random design, 1 the best of the space, found by enumeration. Judged is the true value of the design
 that would be recommended after 50, 100 and 200 evaluations: by the value model's posterior mean
-over what was evaluated for `mcts`, by the best observed mean for a searcher that has no model.
+over what was evaluated for `mcts`, by the best observed mean for every other searcher. Beside it
+stand the other of the two for each, and the best design that was evaluated. All searchers meet the
+same landscapes, one per seed, and are compared in pairs.
+
+    paragent lab landscapes --searchers mcts,mcts:selection=uct,tpe,gp,forest,random --seeds 20
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paragent.design import Design
+from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace, row_levels
+from paragent.lab.compare import in_processes, names
+from paragent.lab.trial import parse_searcher
+from paragent.lab.verdicts import verdicts
 from paragent.outcome import Evaluation, Measured, Usage
 from paragent.recommend import recommend
 from paragent.registry import searchers
@@ -130,11 +139,16 @@ class Landscape:
         return (rate - self.mean) / (self.best - self.mean)
 
 
-def replay(name: str, seed: int, evals: int, triple: float) -> dict[str, Any]:
-    """One searcher on one landscape: normalised true values at each mark, ms per proposal."""
+def replay(work: tuple[str, int, int, float]) -> dict[str, Any]:
+    """(searcher with options, seed, evaluations, three-way spread): one searcher on one landscape.
+
+    Normalised true values at each mark, and milliseconds per proposal.
+    """
+    said, seed, evals, triple = work
+    name, options = parse_searcher(said)
     land = Landscape.of(seed, triple)
     rng = np.random.Generator(np.random.PCG64([seed, 12]))
-    searcher = searchers[name].make(space(), seed=seed, cost="usd")
+    searcher = searchers[name].make(space(), seed=seed, cost="usd", **options)
     told: list[Evaluation] = []
     marks: dict[str, dict[str, float]] = {}
     spent = 0.0
@@ -154,48 +168,93 @@ def replay(name: str, seed: int, evals: int, triple: float) -> dict[str, Any]:
         spent += time.perf_counter() - start
         if k in MARKS:
             lucky = max(told, key=lambda e: e.score or 0.0).design
-            chosen = recommend(told, space().features) if name == "mcts" else lucky
+            believed = recommend(told, space().features)
+            chosen = believed if name == "mcts" else lucky
             marks[str(k)] = {
                 "recommended": land.normalised(land.true(chosen)),
                 "luckiest": land.normalised(land.true(lucky)),
+                "posterior": land.normalised(land.true(believed)),
                 "best": land.normalised(max(land.true(e.design) for e in told)),
             }
-    return {"seed": seed, "marks": marks, "ms_per_proposal": 1e3 * spent / max(1, len(told))}
+    found = {"searcher": said, "seed": seed, "marks": marks}
+    return {**found, "ms_per_proposal": 1e3 * spent / max(1, len(told))}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options."""
-    parser.add_argument("--searchers", default="mcts,tpe,nsga2,random", help="by comma")
+    parser.add_argument(
+        "--searchers",
+        default="mcts,tpe,gp,forest,nsga2,random",
+        help="names, comma-separated; options as mcts:selection=uct+c=1.4",
+    )
     parser.add_argument("--evals", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=20, help="landscapes")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--triple", type=float, default=0.0, help="three-way spread, in logits")
+    parser.add_argument("--jobs", type=int, help="processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Replay and print medians with quartiles."""
-    names = [n.strip() for n in args.searchers.split(",") if n.strip()]
-    for name in names:
-        searchers[name]  # an unknown name stops here, with the nearest one
-    found = {
-        name: [replay(name, seed, args.evals, args.triple) for seed in range(args.seeds)]
-        for name in names
-    }
+    """Replay; print means with intervals, medians, and who beats whom."""
+    if args.evals < MARKS[0]:
+        raise UsageError(f"--evals is {args.evals}; wanted {MARKS[0]} or more: there it is judged")
+    if args.seeds < 1:
+        raise UsageError(f"--seeds is {args.seeds}; wanted 1 or more")
+    asked = names(args.searchers)
+    for said in asked:
+        name, _ = parse_searcher(said)  # an unknown one stops here, with the nearest name
+        if name not in searchers:
+            raise UsageError(
+                f"{name} needs arms; landscapes have {sum(c[1] for c in CHOICES)} levels"
+            )
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    work = [(said, seed, args.evals, args.triple) for seed in seeds for said in asked]
+    found: dict[str, list[dict[str, Any]]] = {said: [] for said in asked}
+    for row in in_processes(replay, work, args.jobs):
+        found[row["searcher"]].append(row)
+        print(f"seed {row['seed']}: {row['searcher']}", file=sys.stderr, flush=True)
+    marks = [str(mark) for mark in MARKS if mark <= args.evals]
+    said_all = [v for mark in marks for v in judged(found, mark)]
     if args.json:
-        print(json.dumps({"evals": args.evals, "triple": args.triple, "results": found}))
+        figures = {"evals": args.evals, "triple": args.triple, "results": found}
+        print(json.dumps({**figures, "verdicts": said_all}))
         return 0
-    print(f"{args.seeds} landscapes, three-way spread {args.triple}; median [quartiles]")
-    for name, rows in found.items():
-        print(f"{name}  {np.mean([r['ms_per_proposal'] for r in rows]):.1f} ms per proposal")
-        for mark in rows[0]["marks"]:
-            print(f"  after {mark:>3}  " + "  ".join(_figures(rows, mark)))
+    print(f"{args.seeds} landscapes, three-way spread {args.triple:g}; 0 random, 1 optimum\n")
+    print("| searcher | evaluations | recommended: mean [95 %] | median | luckiest | by posterior "
+          "| best evaluated | ms per proposal |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|")
+    for said, rows in found.items():
+        for mark in marks:
+            print(f"| {said} | {mark} | {' | '.join(_figures(rows, mark))} |")
+    print()
+    for verdict in said_all:
+        print(f"after {verdict['evaluations']}: {verdict['text']}")
     return 0
 
 
+def judged(found: Mapping[str, Sequence[Mapping[str, Any]]], mark: str) -> list[dict[str, Any]]:
+    """Pairs of searchers on the recommended design's value, on the same landscapes."""
+    trials = {
+        said: [{"value": row["marks"][mark]["recommended"]} for row in rows]
+        for said, rows in found.items()
+    }
+    # Values below a random design's mean are possible: differences lie in [-2, 2] at the most.
+    pairs = verdicts(trials, "value", name="recommended value", scale=2.0)
+    return [{"evaluations": int(mark), **verdict} for verdict in pairs]
+
+
 def _figures(rows: Sequence[Mapping[str, Any]], mark: str) -> list[str]:
-    shown = []
-    for key in ("recommended", "luckiest", "best"):
-        values = [row["marks"][mark][key] for row in rows]
-        low, middle, high = np.percentile(values, [25, 50, 75])
-        shown.append(f"{key} {middle:.3f} [{low:.3f}, {high:.3f}]")
-    return shown
+    values = [row["marks"][mark]["recommended"] for row in rows]
+    shown = [f"{np.mean(values):.3f} [{_low_high(values)}]", f"{np.median(values):.3f}"]
+    for key in ("luckiest", "posterior", "best"):
+        shown.append(f"{np.mean([row['marks'][mark][key] for row in rows]):.3f}")
+    return [*shown, f"{np.mean([r['ms_per_proposal'] for r in rows]):.0f}"]
+
+
+def _low_high(values: Sequence[float]) -> str:
+    """95 % bootstrap interval of the mean."""
+    rng = np.random.default_rng(0)
+    drawn = rng.choice(np.array(values), size=(2000, len(values))).mean(axis=1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return f"{low:.3f}, {high:.3f}"
