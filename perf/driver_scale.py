@@ -117,11 +117,10 @@ class SimulatedWorker:
         loop.extra += self.exchange_s  # type: ignore[attr-defined]
         for word, number, *rest in downs:
             self._take(loop, word, number, rest)
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)  # a later exchange relieves the one that waits
+        _wake(self._waiting)  # a later exchange relieves the one that waits
         if not self._ups:
             mine = self._waiting = loop.create_future()
-            timer = loop.call_later(BEAT_S, lambda: mine.done() or mine.set_result(None))
+            timer = loop.call_later(BEAT_S, _wake, mine)
             await mine
             timer.cancel()
         if self._ups:
@@ -138,9 +137,10 @@ class SimulatedWorker:
         elif word == "go":
             loop.call_later(self._rng.expovariate(1 / self._latency), self._land, number)
         elif word in ("done", "known"):
-            task, key = self._calls.pop(number)
-            score = float(int(key[:8], 16) % 7 > 2)
-            usage = Usage(1, 60, 10 + int(key[:2], 16), 1e-5 * (1 + int(key[:2], 16)), 0.05)
+            task, design = self._calls.pop(number)
+            drawn = int(design[:2], 16)
+            score = float(int(design[:8], 16) % 7 > 2)
+            usage = Usage(1, 60, 10 + drawn, 1e-5 * (1 + drawn), 0.05)
             self._say("outcome", task, outcome_to_json(Measured(score, usage, "an answer")))
 
     def _land(self, number: int) -> None:
@@ -148,8 +148,12 @@ class SimulatedWorker:
 
     def _say(self, *message: Any) -> None:
         self._ups.append(list(message))
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        _wake(self._waiting)
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
 
 
 class SimulatedForce:

@@ -24,7 +24,7 @@ from typing import Any
 
 from paragent import __version__
 from paragent.cluster.hub import Hub, Line
-from paragent.cluster.messages import Message
+from paragent.cluster.messages import Message, gather_s
 from paragent.cluster.session import ClusterError, Joined
 from paragent.errors import CapReached, UsageError
 from paragent.executor import Job, OnOutcome
@@ -355,7 +355,7 @@ class RayExecutor:
         relieves it, after a moment in which more may gather."""
         if len(crew.flying) < 2 and crew.timer is None:
             loop = asyncio.get_running_loop()
-            crew.timer = loop.call_later(_gather_s(crew), self._send, crew)
+            crew.timer = loop.call_later(gather_s(len(crew.works)), self._send, crew)
 
     def _send(self, crew: Crew) -> None:
         crew.timer = None
@@ -483,11 +483,6 @@ def turns_key(job: Job) -> str:
     """The design's hash: whose turn its tasks and calls take."""
     text = json.dumps(job.design, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _gather_s(crew: Crew) -> float:
-    """Seconds that messages wait for others: more while much is under way."""
-    return 0.006 if len(crew.works) > 16 else 0.001
 
 
 async def _finish(crew: Crew) -> None:

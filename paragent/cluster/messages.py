@@ -34,6 +34,16 @@ from paragent.runtime.session import is_remote
 
 Message = list[Any]
 
+#: Seconds that a message waits for others to share its exchange: per task under way there, and the
+#: least and the most. An exchange costs Ray about a millisecond of processor time, both sides
+#: together, so a busy worker's carries dozens; with few tasks under way a wait gathers nothing.
+GATHER_S, LEAST_S, MOST_S = 1e-4, 0.001, 0.02
+
+
+def gather_s(under_way: int) -> float:
+    """The wait, with so many tasks or calls under way on the worker."""
+    return min(MOST_S, max(LEAST_S, GATHER_S * under_way))
+
 
 def model_to_data(model: LanguageModel) -> dict[str, Any]:
     """What the driver must know of a model to record, price, limit and retry its calls."""

@@ -152,9 +152,33 @@ def ray_session(address: str, *, cpus: int | None = None) -> Iterator[Joined]:
             options["address"] = address
         stack.callback(_shut_down)
         stack.enter_context(_no_prints())
-        with _plainly(address), _quietly(), _no_log(address):
+        with _plainly(address), _quietly(), _no_log(address), _bare(address):
             ray.init(**options)
         yield _joined(address, own=address == "local")
+
+
+@contextlib.contextmanager
+def _bare(address: str) -> Iterator[None]:
+    """A Ray of our own does without the autoscaler's monitor, the reader of logs and the server of
+    the dashboard: half of the processes and of the seconds that its start takes."""
+    if address != "local":
+        yield
+        return
+    node = importlib.import_module("ray._private.node").Node
+    without = {
+        "start_monitor": lambda self: None,
+        "start_log_monitor": lambda self: None,
+        "start_api_server": lambda self, **_: setattr(self, "_webui_url", ""),
+    }
+    # Private to Ray: what another version does not have, it starts.
+    before = {name: getattr(node, name) for name in without if hasattr(node, name)}
+    for name in before:
+        setattr(node, name, without[name])
+    try:
+        yield
+    finally:
+        for name, method in before.items():
+            setattr(node, name, method)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paragent.benchmark import Closes
-from paragent.cluster.messages import Message, failure_to_data, model_to_data
+from paragent.cluster.messages import Message, failure_to_data, gather_s, model_to_data
 from paragent.cluster.parcel import Ready, facts, unpack
 from paragent.compile import System, compile_design
 from paragent.errors import CallFailure, CapReached, ParagentError, UsageError
@@ -32,9 +32,6 @@ from paragent.runtime.session import is_remote
 
 #: Seconds after which an exchange with nothing to say is answered, as a sign of life.
 BEAT_S = 1.0
-#: Seconds that messages wait for others to share their exchange: with few calls under way, many.
-GATHER_S = (0.001, 0.008)
-MANY = 16
 #: Seconds without a word from the driver after which a worker ends itself.
 FORSAKEN_S = 60.0
 #: Requests kept of calls whose task was dropped: another worker may wait for them.
@@ -112,7 +109,7 @@ class Worker:
             if time.monotonic() >= end:
                 break
         if desk.ups and self._turn == mine:
-            await asyncio.sleep(GATHER_S[len(desk.calls) > MANY])
+            await asyncio.sleep(gather_s(len(desk.calls)))
         ups, desk.ups = desk.ups, []
         return ups, queued()
 
