@@ -35,7 +35,7 @@ ROOT = Path(__file__).parent.parent
 SPEC = """\
 data: ../tasks.csv
 scorer: python:marks.py:same
-models: [pocket-s]
+models: [pocket-s, pocket-m]
 include: [direct, chain_of_thought, double]
 searcher: random
 evals: 2
@@ -144,9 +144,12 @@ def test_a_search_goes_there_and_its_run_comes_home(
     assert run.config["data"] == str(tmp_path / "proj" / ".." / "tasks.csv")
     assert run.config["scorer"] == f"python:{tmp_path / 'proj' / 'marks.py'}:same"
     assert run.config["inventory"]["folder"] == str(tmp_path / "proj")
-    shutil.rmtree(cluster.place)  # the cluster is gone
     assert main(["resume", "one", "--evals", "3", "--no-report", "--json"]) == 0
     resumed = json.loads(capsys.readouterr().out)
+    assert main(["attach", "one"]) == 1, "what was measured since then is not thrown away"
+    assert "holds more than the job has measured" in capsys.readouterr().err
+    assert len(open_run(Path("runs/one")).evaluations) == 3
+    shutil.rmtree(cluster.place)  # the cluster is gone
     assert (
         main(["search", "my.yaml", "--evals", "3", "--out", "here", "--no-report", "--json"]) == 0
     )

@@ -10,14 +10,15 @@ designs, and the folder's own place. `unpack` is the other end.
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
 import lzma
 import os
+import sqlite3
 import sys
 import tarfile
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from paragent.cluster.luggage import copy_database, home_paths
@@ -54,8 +55,8 @@ def packed(job: Path) -> list[str]:
 def unpack(log: str, folder: Path) -> bool:
     """Put the run of a log into `folder`, with paths as they are here; False where it has none.
 
-    Databases are replaced as a whole. Raises ParagentError for an archive that is cut off or is
-    none, and leaves the folder as it was then.
+    Databases are replaced as a whole. Raises ParagentError, and leaves the folder as it was, for an
+    archive that is cut off or is none, and where the run here has gone on by itself meanwhile.
     """
     lines = log.splitlines()
     start = next((i for i, line in enumerate(lines) if line.startswith(BEGIN)), None)
@@ -70,8 +71,13 @@ def unpack(log: str, folder: Path) -> bool:
             with tarfile.open(fileobj=io.BytesIO(raw), mode="r:xz") as tar:
                 _extract(tar, Path(place))
             _at_home(Path(place), where)
+            if _outcomes(folder) > _outcomes(Path(place)):
+                raise ParagentError(
+                    f"{folder} holds more than the job has measured, so it was resumed here: it is "
+                    "kept. Show it with: paragent show"
+                )
             _put(Path(place), folder)
-    except (ValueError, binascii.Error, tarfile.TarError, lzma.LZMAError, EOFError) as error:
+    except (ValueError, tarfile.TarError, lzma.LZMAError, EOFError, sqlite3.Error) as error:
         raise ParagentError(f"the run did not arrive whole ({error}): attach again") from None
     return True
 
@@ -84,6 +90,15 @@ def _extract(tar: tarfile.TarFile, place: Path) -> None:
         if content is not None and target.is_relative_to(place.resolve()):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content.read())
+
+
+def _outcomes(run: Path) -> int:
+    """Tasks that the run of this folder has measured; 0 where there is no run."""
+    if not (run / FILE).is_file():
+        return 0
+    uri = f"{(run / FILE).resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as db:
+        return int(db.execute("SELECT COUNT(*) FROM outcomes").fetchone()[0])
 
 
 def _at_home(run: Path, job: str) -> None:
