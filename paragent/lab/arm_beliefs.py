@@ -32,6 +32,8 @@ from paragent.recorded import Floats
 #: Steps of the fit of the parts at a time; the least part; what a part is a priori, and how many
 #: observations that is worth; the prior variance of what all levels have in common, around .5.
 STEPS, LEAST, EXPECTED, WORTH, COMMON = 3, 1e-5, 0.01, 1.0, 1.0
+#: Tasks of the average variance that an arm's own is lent.
+LENT = 20.0
 #: The least share of an arm's noise that is its own; rounds of alternating means.
 OWN, ROUNDS = 0.05, 5
 #: Variances are estimated anew once so many times the scores are known.
@@ -156,7 +158,8 @@ class ArmBeliefs:
 def noise_covariance(scores: Floats, alike: Floats) -> Floats:
     """Covariance of the noise of arms on one task, [arms, arms]; see the module.
 
-    An arm's variance counts two more tasks, one right; an arm without a task has the median one.
+    An arm's variance counts LENT more tasks of the variance that all arms have on average: an arm
+    that was lucky so far has few failures to show, and would seem surer than it is.
     """
     from scipy.optimize import nnls
 
@@ -164,9 +167,9 @@ def noise_covariance(scores: Floats, alike: Floats) -> Floats:
     count = known.sum(axis=1)
     total = np.where(known, scores, 0.0).sum(axis=1)
     square = np.where(known, scores**2, 0.0).sum(axis=1)
-    variance = np.maximum((square + 1) / (count + 2) - ((total + 1) / (count + 2)) ** 2, 1e-4)
-    usual = float(np.median(variance[count > 0])) if (count > 0).any() else 0.25
-    spread = np.sqrt(np.where(count > 0, variance, usual))
+    within = square - total**2 / np.maximum(count, 1)
+    pooled = (float(within.sum()) + 0.25) / (max(float((count - (count > 0)).sum()), 0.0) + 1)
+    spread = np.sqrt(np.maximum((within + LENT * pooled) / (count + LENT), 1e-4))
     mean = total / np.maximum(count, 1)
     residual = np.where(known, (scores - mean[:, None]) / spread[:, None], 0.0)
     common = known.astype(float) @ known.T.astype(float)

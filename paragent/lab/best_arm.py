@@ -177,8 +177,11 @@ class BestArm:
         return self._beliefs.of(self._scores)
 
     def recommend(self) -> Design:
-        """The arm of the highest posterior mean."""
-        return self._arms[int(np.round(self.belief().mean, 9).argmax())].design
+        """The arm of the highest posterior mean less one deviation. Who looks best was also lucky:
+        on humaneval-designs its mean was found .9 deviations too high (docs/lab.md)."""
+        belief = self.belief()
+        safe = belief.mean - np.sqrt(belief.variance)
+        return self._arms[int(np.round(safe, 9).argmax())].design
 
     def _next(self) -> Arm | None:
         belief = self.belief()
