@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import paragent
-from paragent.cli import COMMANDS, Command, main
+from paragent.cli import COMMANDS, Group, main
 
 ROOT = Path(__file__).parent.parent
 
@@ -72,7 +72,7 @@ def run_shell(block: Block) -> None:
             elif words[1] == "resume":
                 words += ["--evals", "3", "--no-report"]
             elif words[1] in ("submit", "attach"):  # they need a cluster
-                understood(words[1], words[2:])
+                understood(words[1:])
                 continue
             assert main(words[1:]) == 0, f"{block.place}: {line}"
         elif words[0] == "make":
@@ -85,13 +85,14 @@ def run_shell(block: Block) -> None:
             raise AssertionError(f"{block.place}: nobody runs {line!r}")
 
 
-def understood(name: str, words: list[str]) -> None:
-    """The command takes these words; it is not carried out."""
-    command = COMMANDS[name]
-    assert isinstance(command, Command)
+def understood(words: list[str]) -> None:
+    """The command line takes these words; they are not carried out."""
+    command, rest = COMMANDS[words[0]], words[1:]
+    if isinstance(command, Group):
+        command, rest = command.commands[rest[0]], rest[1:]
     parser = argparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
     importlib.import_module(command.module).add_arguments(parser)
-    parser.parse_args(words)
+    parser.parse_args(rest)
 
 
 def write_yaml(block: Block, folder: Path) -> Path:

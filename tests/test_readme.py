@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from documents import TINY, blocks, run_python, run_shell, shrink, write_yaml
+from documents import TINY, blocks, run_python, run_shell, shrink, understood, write_yaml
 
 import paragent
 from paragent.dev.fake_server import FakeServer
@@ -58,6 +59,16 @@ def test_shell_and_yaml_blocks_run(here: Path, monkeypatch: pytest.MonkeyPatch) 
             run_shell(block)
         elif block.language == "yaml":
             write_yaml(block, here)
+
+
+def test_commands_of_the_cluster_page_are_understood() -> None:
+    """Every `paragent` line of docs/cluster.md names a command and options that there are."""
+    lines = [shlex.split(line, comments=True) for block in blocks("docs/cluster.md")
+             if block.language == "sh" for line in block.text.splitlines()]  # fmt: skip
+    assert len(lines) >= 8
+    for words in lines:
+        assert words[0] == "paragent"
+        understood(words[1:])
 
 
 def test_links_lead_somewhere() -> None:
