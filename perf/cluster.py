@@ -7,6 +7,8 @@ its own against the fake server. `raw` awaits the same model client 256 at once,
 and nothing recorded; `local` is `LocalExecutor`, everything recorded in a journal; `ray` is
 `RayExecutor` with so many workers on a Ray of its own, everything recorded. Cells of all three are
 taken in turn, so that other load on the machine falls on all alike; the table has the medians.
+With `--where raylets --weak`, each worker has a node of its own (two raylets on one machine), and
+`--tasks` are the tasks of each.
 
 Rates depend on what else the machine does; processor time does less. It is given per task: of the
 driver (Ray's own threads in it included), of the workers, of Ray's other processes, and of the
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import statistics
@@ -25,7 +28,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +98,12 @@ def measure(
             force = None
             if where == "ray":
                 from paragent.cluster.hire import hired
-                from paragent.config import RunConfig
 
-                config = RunConfig(benchmark="calls", models=("fake",))
                 force = stack.enter_context(
-                    hired("local", workers, config, bench, ["fake"], own=True)
+                    hired("local", workers, _config(), bench, ["fake"], own=True)
                 )
+            elif where == "raylets":
+                force = stack.enter_context(_on_raylets(workers, bench))
             run, close = _executor(bench, Path(name), force)
 
         async def go() -> tuple[float, dict[str, float], float]:
@@ -124,6 +129,38 @@ def _born() -> float:
     ticks = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     up = float(Path("/proc/uptime").read_text().split()[0])
     return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _config() -> Any:
+    from paragent.config import RunConfig
+
+    return RunConfig(benchmark="calls", models=("fake",))
+
+
+@contextlib.contextmanager
+def _on_raylets(count: int, bench: Any) -> Iterator[Any]:
+    """A Ray of `count` nodes on this machine, one core and one worker each."""
+    from paragent.cluster.executor import Workforce
+    from paragent.cluster.parcel import pack
+    from paragent.cluster.session import ray_session, the_ray
+
+    with ExitStack() as stack:
+        joined = stack.enter_context(ray_session("local", cpus=1))
+        private: Any = importlib.import_module("ray._private")
+        for _ in range(count - 1):
+            params = private.parameter.RayParams(
+                gcs_address=the_ray()._private.worker._global_node.gcs_address,
+                num_cpus=1,
+                object_store_memory=80 * 2**20,
+                temp_dir=str(Path(os.environ["RAY_AUTH_TOKEN_PATH"]).parent),
+                include_log_monitor=False,
+            )
+            node = private.node.Node(params, head=False, shutdown_at_exit=False, spawn_reaper=False)
+            stack.callback(node.kill_all_processes, check_alive=False, allow_graceful=False)
+        while len(joined.nodes()) < count:
+            time.sleep(0.1)
+        parcel = pack(_config(), bench, ["fake"], own=True)
+        yield stack.enter_context(Workforce(replace(joined, cpus=count), parcel, count))
 
 
 def _raw(questions: dict[str, str]) -> tuple[Any, Any]:
@@ -188,7 +225,7 @@ def cell(where: str, workers: int, tasks: int, latency_ms: int) -> dict[str, flo
     assert server.stdout is not None
     try:
         url = json.loads(server.stdout.readline())["url"]
-        parts = 1 if where == "ray" else workers
+        parts = 1 if where in ("ray", "raylets") else workers
         env = dict(os.environ, PYTHONPATH=ROOT)
         running = [
             subprocess.Popen(
@@ -218,7 +255,8 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, nargs="+", default=[2000, 20000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     kinds = ["raw", "local", "ray"]
-    parser.add_argument("--where", nargs="+", default=kinds, choices=kinds)
+    parser.add_argument("--where", nargs="+", default=kinds, choices=[*kinds, "raylets"])
+    parser.add_argument("--weak", action="store_true", help="so many tasks for each worker")
     parser.add_argument("--latency-ms", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cell", nargs=6, help=argparse.SUPPRESS)
@@ -236,7 +274,8 @@ def main() -> int:
             rows: dict[str, list[dict[str, float]]] = {where: [] for where in args.where}
             for _ in range(args.repeats):
                 for where in args.where:
-                    rows[where].append(cell(where, workers, tasks, args.latency_ms))
+                    many = tasks * workers if args.weak else tasks
+                    rows[where].append(cell(where, workers, many, args.latency_ms))
             for where, row in rows.items():
                 middle = {key: statistics.median(r[key] for r in row) for key in row[0]}
                 rates = sorted(r["per_s"] for r in row)
