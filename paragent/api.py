@@ -43,6 +43,7 @@ from paragent.runtime.models_file import all_models, register_models, require_ke
 from paragent.runtime.pocket import close_pool
 from paragent.runtime.session import Session
 from paragent.searcher import Consults, Searcher, WarmStarts
+from paragent.share import check_folder, island
 from paragent.space import DesignSpace, Limits
 from paragent.store import Store
 from paragent.template import flat, mistaken
@@ -208,6 +209,8 @@ class _Prepared:
         earlier: Mapping[str, Any] | None = None,
     ) -> None:
         config = config.anchored()
+        if config.share is not None:
+            check_folder(Path(config.share))
         if config.warm_start is not None and not stored:
             earlier = read_run(Path(config.warm_start))
         #: What another run measured, as it is kept with this one.
@@ -441,6 +444,9 @@ async def _run(
         if config.prune
         else None,
     )
+    engine.share = shared_with = island(
+        config, store, prepared.benchmark, prepared.space, prepared.remote
+    )
     engine.proposer = proposer_of(
         config,
         prepared.proposer,
@@ -470,9 +476,11 @@ async def _run(
             prepared.notes.append(outcome_note(became))
         if engine.proposer:
             prepared.notes += engine.proposer.notes()
+        if shared_with:
+            prepared.notes += shared_with.notes()
         save_model(store.folder, store.evaluations(), prepared.space, config)
         watcher.say("settling", stopped)
-        cut = await engine.settle(store.evaluations(), [baseline])
+        cut = await engine.settle([*store.evaluations(), *engine.taken], [baseline])
         store.set_meta("notes", [*prepared.notes, *_warnings(store, config, stopped, cut)])
         store.set_meta("stopped_by", cut or stopped)
         store.set_meta("meta", {**store.meta("meta"), "finished": facts()["started"]})

@@ -30,7 +30,8 @@ class RunConfig:
     `race` a design is measured block by block and left once another surely dominates it.
 
     `warm_start` is the folder of an earlier run; what the searcher believes starts from its
-    evaluations, which are copied into the new run and enter nothing else.
+    evaluations, which are copied into the new run and enter nothing else. `share` is a folder
+    through which searches of the same benchmark share what they measure (`paragent.share`).
 
     `proposer` is a language model that the searcher may ask for advice (edits, prompts, sub-agents,
     skills, verdicts on members); it spends under the same caps. None: it does without.
@@ -69,6 +70,7 @@ class RunConfig:
     prune: bool = True
     race: bool = False
     warm_start: str | None = None
+    share: str | None = None
     proposer: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -85,7 +87,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.data is not None and self.benchmark == "pocket":  # which needs no data
             object.__setattr__(self, "benchmark", "data")
-        for name in ("data", "input", "answer", "scorer", "judge", "warm_start", "proposer"):
+        for name in ("data", "input", "answer", "scorer", "judge", "warm_start", "share",
+                     "proposer"):  # fmt: skip
             if not isinstance(getattr(self, name), str | None):
                 raise UsageError(f"{name} is {getattr(self, name)!r}; wanted a text")
         if not isinstance(self.benchmark_options, Mapping):
@@ -136,7 +139,8 @@ class RunConfig:
         if scorer is not None and scorer.startswith("python:"):
             file, colon, function = scorer.removeprefix("python:").rpartition(":")
             scorer = f"python:{Path(file).absolute()}{colon}{function}" if file else scorer
-        return replace(self, data=data, scorer=scorer)
+        share = self.share if self.share is None else str(Path(self.share).absolute())
+        return replace(self, data=data, scorer=scorer, share=share)
 
     def to_data(self) -> dict[str, Any]:
         """Plain data; `from_data` is its inverse."""

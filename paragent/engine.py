@@ -5,6 +5,7 @@
         the pruner skips it where it cannot extend the front; a few of those are run anyway
         outcomes = executor runs it on dev tasks; with `race`, until it is surely dominated
         store, then tell the searcher in the order of proposal; it may ask a language model
+        with `share` other searches are given it, and what they measured is told like it
     finalists: more dev tasks decide the front; the untouched test split reports it
 
 Telling in the order of proposal makes a run a function of its seed and of `parallel` alone,
@@ -30,6 +31,7 @@ from paragent.pruner import Pruner
 from paragent.racing import BLOCK, Entrant
 from paragent.runtime.ledger import Ledger
 from paragent.searcher import Proposal, Searcher
+from paragent.share import Shares
 from paragent.stats import paired_difference
 from paragent.store import Store
 
@@ -39,7 +41,7 @@ ROUND = 50
 
 @dataclass
 class Engine:
-    """One run. `watch(kind, evaluation)` is told "asked" (None), "told" and "settled"."""
+    """One run. `watch(kind, evaluation)` is told "told", "taken" and "settled"."""
 
     config: RunConfig
     benchmark: Benchmark
@@ -50,6 +52,11 @@ class Engine:
     watch: Callable[[str, Evaluation | None], None]
     pruner: Pruner | None = None
     proposer: Proposer | None = None
+    share: Shares | None = None
+    #: What other searches measured, as it was told.
+    taken: list[Evaluation] = field(default_factory=list)
+    #: Hashes of what was proposed, with `share`.
+    proposed: set[str] = field(default_factory=set)
     #: Scores and mean cost of every design told with all its tasks: whom later ones race against.
     rivals: list[tuple[Mapping[str, float], float]] = field(default_factory=list)
 
@@ -60,6 +67,7 @@ class Engine:
         number, stop = 0, ""
         if self.proposer:
             await self.proposer.begin()
+        self._take(-1)
         try:
             while True:
                 while not stop and len(window) < self.config.parallel:
@@ -75,6 +83,8 @@ class Engine:
                     wish = proposal.tasks or self.config.tasks
                     ids = wish if isinstance(wish, tuple) else tuple(t.id for t in tasks[:wish])
                     self.store.add_design(proposal.design)
+                    if self.share:
+                        self.proposed.add(proposal.design.hash)
                     job = asyncio.ensure_future(self._run(proposal, ids))
                     window.append((number, proposal, job))
                     number += 1
@@ -98,12 +108,26 @@ class Engine:
                 if self.proposer:
                     await self.proposer.told(more=not stop)
                 self.watch("told", told)
+                if self.share:
+                    self.share.give(told)
+                    self._take(position)
         finally:
             if self.proposer:
                 await self.proposer.aclose()
             for _, _, job in window:
                 job.cancel()
             await asyncio.gather(*(job for _, _, job in window), return_exceptions=True)
+
+    def _take(self, position: int) -> None:
+        """Tell what other searches measured since: evidence like any other, but no evaluation of
+        this run, and paid for by theirs."""
+        for each in self.share.take(position, self.proposed) if self.share else ():
+            self._enter(each)
+            self.searcher.tell(each)
+            if self.pruner:
+                self.pruner.tell(each)
+            self.taken.append(each)
+            self.watch("taken", each)
 
     def _next(self) -> Proposal | None:
         """What to run next; what the value model prunes is told at once, as not run. None where

@@ -22,6 +22,7 @@ from paragent.run_view import Point, Spent, picks
 from paragent.runtime.apart import callable_anywhere
 from paragent.runtime.apart import run as run_loop
 from paragent.runtime.secrets import redact
+from paragent.share import TAKEN, position
 from paragent.store import Store
 
 PICKS = ("knee", "best", "cheapest")
@@ -82,6 +83,11 @@ class Run:
             spent = store.meta("spent")
             self.spent = Spent(**spent) if spent else Spent(0.0, 0, 0, 0.0)
             self.evaluations: Sequence[Evaluation] = store.evaluations()
+            self._taken = [
+                store.evaluation(row["design"], row["purpose"], row["tasks"], by=row["from"])
+                for _, rows in sorted(store.metas(TAKEN).items(), key=lambda kv: position(kv[0]))
+                for row in rows
+            ]
             front: list[str] | None = store.meta("front")
             self._designs = {
                 key: store.design(key)
@@ -126,6 +132,12 @@ class Run:
         if name not in benchmarks or name == "data":
             return Context()
         return self.load_benchmark().context
+
+    @property
+    def taken(self) -> Sequence[Evaluation]:
+        """What other searches measured and this one took (`share`), in the order in which it was
+        told; `by` names the search."""
+        return self._taken
 
     @property
     def finals(self) -> Sequence[Evaluation]:
@@ -222,6 +234,7 @@ class Run:
             "run": str(self.path),
             "seed": self._config.seed,
             "evaluations": len(self.evaluations),
+            "taken": len(self.taken),
             "failed": sum(failures.values()),
             "failures": dict(sorted(failures.items())),
             "not_measurable": sum(not measurable(e, self._config) for e in self.evaluations),

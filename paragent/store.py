@@ -13,7 +13,7 @@ import fcntl
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,7 @@ from paragent.outcome import (
     Evaluation,
     Failed,
     Outcome,
+    Purpose,
     Split,
     outcome_from_json,
     outcome_to_json,
@@ -178,6 +179,14 @@ class Store:
             row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return json.loads(row[0]) if row else default
 
+    def metas(self, prefix: str) -> dict[str, Any]:
+        """All facts whose key begins so, by key."""
+        with _clear(self._file, "read"):
+            rows = self._db.execute(
+                "SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", (len(prefix), prefix)
+            ).fetchall()
+        return {key: json.loads(value) for key, value in rows}
+
     # -- designs and outcomes -------------------------------------------------------------------
 
     def add_design(self, design: Design) -> None:
@@ -274,7 +283,13 @@ class Store:
             ).fetchall()
         found = []
         for number, key, purpose, by, tasks in rows:
-            outcomes: Mapping[str, Outcome] = self.outcomes(key, "dev")
-            chosen = {task: outcomes[task] for task in json.loads(tasks)}
-            found.append(Evaluation(self.design(key), "dev", purpose, chosen, number, by))
+            found.append(self.evaluation(key, purpose, json.loads(tasks), number, by))
         return found
+
+    def evaluation(
+        self, key: str, purpose: Purpose, tasks: Sequence[str], number: int = -1, by: str = ""
+    ) -> Evaluation:
+        """A design on these dev tasks, whose outcomes are stored."""
+        outcomes: Mapping[str, Outcome] = self.outcomes(key, "dev")
+        chosen = {task: outcomes[task] for task in tasks}
+        return Evaluation(self.design(key), "dev", purpose, chosen, number, by)

@@ -46,6 +46,7 @@ _HELP = {
     "answer": "own tasks: the column of the right answers",
     "scorer": "own tasks: number, exact, choice, f1, yes_no, judge or python:FILE:FUNCTION",
     "judge": "own tasks, scorer judge: the model that judges",
+    "share": "a folder through which searches of the same benchmark share what they measure",
     "warm_start": "an earlier run whose evaluations the search starts from, as far as they help",
     "proposer": "a language model that the searcher asks for edits, prompts, sub-agents and "
     "skills; its calls count under the same caps",

@@ -49,6 +49,7 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "scorer": str,
     "judge": str,
     "warm_start": str,
+    "share": str,
     "proposer": str,
 }
 
@@ -59,7 +60,7 @@ _MORE = ("prune", "race", "options", "benchmark_options", "prompts", "tools", "m
 SECTIONS = ("tools", "mcp", "subagents")
 _LISTS = ("models", "include", "exclude")
 _TEXTS = ("benchmark", "searcher", "cost", "out", "data", "input", "answer", "scorer", "judge",
-          "warm_start", "proposer", "address")  # fmt: skip
+          "warm_start", "share", "proposer", "address")  # fmt: skip
 
 
 def read_spec(path: Path) -> dict[str, Any]:
