@@ -24,7 +24,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from paragent.design import Design
@@ -34,6 +33,7 @@ from paragent.refine import answering
 from paragent.registry import SearcherPlugin
 from paragent.search_tree import Tree
 from paragent.searcher import Advice, Earlier, Proposal, Question, Space
+from paragent.selection import Weighting, mixed_probabilities, ucb, widened
 from paragent.stats import variance_of_mean
 from paragent.value.improve import excess, hypervolume_gain
 from paragent.value.surrogate import Surrogate
@@ -57,54 +57,11 @@ MARGIN = 0.1
 Candidate = tuple[Design, int, str]  # the design, the node it comes from, the move
 
 
-@dataclass(frozen=True, slots=True)
-class Weighting:
-    """One trade-off: value = w * score + (1 - w) * (1 - scaled log10 cost), in [0, 1]."""
-
-    w: float
-    low: float
-    high: float
-
-    def value(self, score: float, log_cost: float) -> float:
-        """Of a mean score in [0, 1] and a mean log10 cost."""
-        span = self.high - self.low
-        cheap = 1 - (log_cost - self.low) / span if span > 0 else 0.0
-        return self.w * score + (1 - self.w) * cheap
-
-
-def ucb(value: float | None, visits: int, parent_visits: int, c: float) -> float:
-    """UCB1 of a child with this mean value; None, where all its visits are in flight, counts 0."""
-    return (value or 0.0) + c * math.sqrt(math.log(max(1, parent_visits)) / max(1, visits))
-
-
-def widened(visits: int, k: float, a: float) -> int:
-    """Children that a node may have after so many visits: ceil(k visits^a)."""
-    return max(1, math.ceil(k * math.pow(visits, a)))
-
-
-def mixed_probabilities(
-    values: Sequence[float],
-    surprises: Sequence[float],
-    *,
-    lam: float,
-    alpha: float,
-    beta: float,
-) -> list[float]:
-    """P(i) = lambda/n + (1 - lambda) softmax(alpha E), E = (1 - beta) s + beta u - s_max.
-
-    Values s and surprises u are in [0, 1] and are multiplied by 100 here: on the unit scale
-    alpha = 0.2 would be a uniform draw.
-    """
-    energies = [(1 - beta) * s + beta * u for s, u in zip(values, surprises, strict=True)]
-    top = max(energies)
-    weights = [math.exp(alpha * 100 * (e - top)) for e in energies]
-    total = sum(weights)
-    return [lam / len(values) + (1 - lam) * w / total for w in weights]
-
-
 class Mcts:
     """See the module. `selection` is "mixed" (with `lam`, `alpha`, `beta`) or "uct" (with `c`,
-    `widen_k`, `widen_a`); `warm_up` seeds come first, fewer in a space of few designs; `refine` is
+    `widen_k`, `widen_a`); `aim` is "hypervolume" or "scalarised", a trade-off of score and cost
+    drawn for each iteration (ParEGO: Knowles 2006, section III, with a linear sum, which is exact
+    for normals); `warm_up` seeds come first, fewer in a space of few designs; `refine` is
     every how many iterations logged failures choose the edits (0: never)."""
 
     def __init__(
@@ -114,6 +71,7 @@ class Mcts:
         seed: int = 0,
         cost: CostName = "usd",
         selection: str = "mixed",
+        aim: str = "hypervolume",
         c: float = 0.5,
         lam: float = 0.3,
         alpha: float = 0.2,
@@ -125,8 +83,10 @@ class Mcts:
     ) -> None:
         if selection not in ("mixed", "uct"):
             raise UsageError(f"selection is {selection!r}; wanted mixed or uct")
+        if aim not in ("hypervolume", "scalarised"):
+            raise UsageError(f"aim is {aim!r}; wanted hypervolume or scalarised")
         self._space, self._rng, self._cost = space, random.Random(seed), cost
-        self._selection, self._c = selection, c
+        self._selection, self._aim, self._c = selection, aim, c
         self._lam, self._alpha, self._beta = lam, alpha, beta
         self._widen = (widen_k, widen_a)
         self._listed = _listed(space)
@@ -208,7 +168,7 @@ class Mcts:
             candidates = self._new(self._advised.pop(0))
             if candidates:
                 self._suggested += candidates
-                return self._best(candidates, True, climb=False)
+                return self._best(candidates, self._weighting(1.0), climb=False)
         return None
 
     # -- the search -----------------------------------------------------------------------------
@@ -232,7 +192,12 @@ class Mcts:
             weighting = self._weighting(1.0 if score_alone else self._rng.random())
             parents = self._select(weighting)
             refined = self._refined(parents)
-            chosen = self._best(refined or self._expand(parents), score_alone, climb=not refined)
+            summed = score_alone or self._aim == "scalarised"
+            chosen = self._best(
+                refined or self._expand(parents),
+                weighting if summed else None,
+                climb=not refined,
+            )
             purpose = "search-eval"
             self._turns += 1
         chosen = chosen or self._any()
@@ -377,12 +342,13 @@ class Mcts:
     # -- judge ----------------------------------------------------------------------------------
 
     def _best(
-        self, candidates: list[Candidate], score_alone: bool, *, climb: bool
+        self, candidates: list[Candidate], weighting: Weighting | None, *, climb: bool
     ) -> Candidate | None:
-        """The candidate of the largest expected improvement, after climbing from it."""
+        """The candidate of the largest expected improvement, after climbing from it: of the
+        weighted sum, or of the front's hypervolume where there is none."""
         if not candidates:
             return None
-        promise = self._promise(candidates, score_alone)
+        promise = self._promise(candidates, weighting)
         for _ in range(CLIMBS if climb and self._listed is None else 0):
             top = max(promise, key=lambda key: (promise[key], key))
             best, parent, _ = next(c for c in candidates if c[0].hash == top)
@@ -391,19 +357,23 @@ class Mcts:
             if not more:
                 break
             candidates = candidates + more
-            promise.update(self._promise(more, score_alone))
+            promise.update(self._promise(more, weighting))
         top = max(promise, key=lambda key: (promise[key], key))
         return next(c for c in candidates if c[0].hash == top)
 
-    def _promise(self, candidates: Sequence[Candidate], score_alone: bool) -> dict[str, float]:
+    def _promise(
+        self, candidates: Sequence[Candidate], weighting: Weighting | None
+    ) -> dict[str, float]:
         """Expected improvement by hash, in units of the range seen; rounded, so that the last
         bits of a processor's arithmetic decide nothing."""
         belief = self.model.predict([self._row(d) for d, _, _ in candidates])
         front = [*self._known(), *self._flying.values()]
         scores, costs = [s for s, _ in front], [c for _, c in front]
         high, wide = max(scores) - min(scores), max(costs) - min(costs)
-        if score_alone or wide == 0:
+        if wide == 0 or (weighting is not None and weighting.w == 1):
             gain = excess(*belief.score, max(scores)) / (high or 1.0)
+        elif weighting is not None:
+            gain = excess(*weighting.believed(belief), max(weighting.value(s, c) for s, c in front))
         else:
             worst, dearest = min(scores) - MARGIN * high, max(costs) + MARGIN * wide
             gain = hypervolume_gain(belief.score, belief.cost, front, worst, dearest)
@@ -476,6 +446,7 @@ MCTS = SearcherPlugin(
     make=Mcts,
     options={
         "selection": "mixed",
+        "aim": "hypervolume",
         "c": 0.5,
         "lam": 0.3,
         "alpha": 0.2,

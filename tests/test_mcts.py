@@ -6,22 +6,20 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace, row_levels
 from paragent.outcome import Evaluation, Measured, Usage
-from paragent.search.mcts import (
-    Mcts,
-    Weighting,
-    mixed_probabilities,
-    ucb,
-    widened,
-)
+from paragent.search.mcts import Mcts
 from paragent.search_tree import Tree
+from paragent.selection import Weighting, mixed_probabilities, ucb, widened
 from paragent.stats import variance_of_mean
 from paragent.testing import drive, toy_evaluation, toy_space
+from paragent.value.surrogate import Belief
 
+AIMS = ("hypervolume", "scalarised")
 HALF = Weighting(0.5, -6.0, -4.0)
 GOLDEN = Path(__file__).parent / "golden" / "mcts_tree.json"
 
@@ -144,6 +142,25 @@ def test_the_variance_of_a_mean_is_never_zero_for_few_answers() -> None:
     assert variance_of_mean([1.0] * 4) == pytest.approx(0.75 * 0.25 / 4)
     assert variance_of_mean([0.7]) == variance_of_mean([]) == variance_of_mean([0.3, 0.3]) == 0.0
     assert variance_of_mean([0.2, 0.4]) == pytest.approx(0.01)
+
+
+def test_a_weighted_sum_of_beliefs_by_hand() -> None:
+    """Score .6 +- .1 and log cost -3 +- .5 between -4 and -2; the score weighs a third."""
+    belief = Belief((np.array([0.6]), np.array([0.1])), (np.array([-3.0]), np.array([0.5])))
+    weighting = Weighting(1 / 3, -4.0, -2.0)
+    mean, spread = weighting.believed(belief)
+    assert mean == pytest.approx([0.2 + 2 / 3 * 0.5])
+    assert weighting.value(0.6, -3.0) == pytest.approx(mean[0])
+    assert spread == pytest.approx([np.hypot(0.1 / 3, 2 / 3 * 0.25)])
+
+
+def test_a_scalarised_aim_climbs_another_way() -> None:
+    """A trade-off drawn for each iteration: another order of designs, none of them twice."""
+    found = {aim: drive(Mcts(toy_space(), seed=2, aim=aim), 30) for aim in AIMS}
+    assert found["hypervolume"] != found["scalarised"]
+    assert len(set(found["scalarised"])) == 30
+    with pytest.raises(UsageError, match="aim is 'both'; wanted hypervolume or scalarised"):
+        Mcts(toy_space(), aim="both")
 
 
 def test_a_misspelt_selection_is_refused() -> None:
