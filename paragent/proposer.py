@@ -162,10 +162,10 @@ class Proposer:
         """What a reader of the run should know."""
         record = self.record()
         asked, failed = sum(record["asked"].values()), sum(record["failed"].values())
-        lines = [
-            f"{self.name} was asked {asked} times for advice: "
-            f"{len(set(record['designs']))} designs or sub-agents came of it"
-        ]
+        kinds = ", ".join(f"{kind} {n}" for kind, n in record["asked"].items())
+        lines = [f"{self.name} was asked for advice {asked} times{kinds and f' ({kinds})'}"]
+        if record["designs"]:
+            lines[0] += f": {len(set(record['designs']))} designs or sub-agents came of it"
         if failed:
             kinds = ", ".join(f"{kind} {n}" for kind, n in record["failed"].items())
             lines.append(

@@ -21,7 +21,7 @@ from paragent.runtime.model import Request
 PAIRS = [(f"What is {a} + {b}?", str(a + b)) for a in range(8, 20) for b in range(8, 20)]
 SUMS = ListBenchmark.of("sums", PAIRS)
 SMALL: dict[str, Any] = {
-    "models": ["solver"],
+    "models": ["summer"],
     "include": ["direct", "chain_of_thought", "self_refine", "vote"],
     "evals": 22,
     "tasks": 8,
@@ -59,18 +59,18 @@ class Models:
         component = Component(
             name, "model", "scripted", lambda: model, price=model.price, provides=provides
         )
-        components.register(component, replace=True)
+        components.register(component)
         self.made[name] = model
         return model
 
 
 @pytest.fixture
 def models() -> Iterator[Models]:
-    found = Models()
-    found.add("solver", solver)
     before = {c.name for c in components}
+    found = Models()
+    found.add("summer", solver)
     yield found
-    for name in {c.name for c in components} - before | {"solver"}:
+    for name in {c.name for c in components} - before:
         components.unregister(name)
 
 
@@ -95,7 +95,7 @@ def test_a_reworded_prompt_wins_and_is_exported(models: Models, tmp_path: Path) 
     assert run.spent.by_purpose["propose"]["calls"] == len(adviser.seen) > 0
     said = run.summary()["proposer"]
     assert said["model"] == "adviser" and said["asked"] == {"edit": len(adviser.seen)}
-    assert any("adviser was asked" in note for note in run.notes)
+    assert any("adviser was asked for advice" in note for note in run.notes)
     shown = adviser.seen[0].messages[-1].content
     assert "How tasks failed: number" in shown and "direct.ask" in shown
 
@@ -241,7 +241,7 @@ def test_a_design_of_a_file_with_its_sub_agent_is_itself(models: Models) -> None
     """Data of a job: the sub-agent travels beside the design."""
     from paragent.inventory import design_of
 
-    data = {"agent": {"model": "solver", "subagent": "traveller"}}
+    data = {"agent": {"model": "summer", "subagent": "traveller"}}
     there = {**data, "subagents": {"traveller": {"promise": "goes far"}}}
     assert design_of(there) == Design.from_data(data)
     assert components["traveller"].summary == "goes far"

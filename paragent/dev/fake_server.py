@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paragent.arithmetic import ArithmeticFault, evaluate
+from paragent.dev.advising import advice
 
 #: name -> what the caller sees.
 FAULTS: dict[str, str] = {
@@ -57,10 +58,13 @@ Answerer = Callable[[Mapping[str, Any]], FakeReply]
 
 
 def by_rule(body: Mapping[str, Any]) -> FakeReply:
-    """Arithmetic in the last turn is worked out (through a tool where one is offered); all else
-    is echoed, with the draw's seed at a temperature above 0."""
+    """Arithmetic in the last turn is worked out (through a tool where one is offered); a search's
+    question for advice is answered; all else is echoed, with the draw's seed at a temperature
+    above 0."""
     last = body["messages"][-1]
     text = str(last.get("content") or "")
+    if said := advice(text):
+        return FakeReply(said)
     if last.get("role") == "tool":
         return FakeReply(f"Answer: {text}")
     found = _EXPRESSION.findall(text)
