@@ -52,6 +52,14 @@ Split = Literal["dev", "test"]
 #: What the second objective can be: dollars, tokens, model calls or seconds, each per task.
 CostName = Literal["usd", "tokens", "calls", "latency"]
 
+#: The property of an evaluation that holds each.
+_COSTS: Mapping[CostName, str] = {
+    "usd": "usd_per_task",
+    "tokens": "tokens_per_task",
+    "calls": "calls_per_task",
+    "latency": "latency_s",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -160,12 +168,8 @@ class Evaluation:
 
     def cost(self, name: CostName = "usd") -> float | None:
         """Mean cost per measured task in the named unit; None where it is not known."""
-        return {
-            "usd": self.usd_per_task,
-            "tokens": self.tokens_per_task,
-            "calls": self.calls_per_task,
-            "latency": self.latency_s,
-        }[name]
+        found: float | None = getattr(self, _COSTS[name])
+        return found
 
     @property
     def measured(self) -> tuple[Measured, ...]:

@@ -203,7 +203,7 @@ async def search(args: argparse.Namespace, folder: Path) -> dict[str, float]:
         ledger = Ledger(Caps(usd=1e6), clock=loop.time)
         session = Session(ledger, journal)
         executor = RayExecutor(force, session, in_flight=args.per_worker)
-        watcher = Watcher(config, store, ledger, progress)
+        watcher = Watcher(config, store, ledger, progress, session=session)
         start = last = time.thread_time(), resident(), 0
         tenths = [max(1, args.evals * k // 10) for k in range(1, 11)]
 
