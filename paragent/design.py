@@ -44,7 +44,7 @@ OWN_MODEL = "own"
 PART_SLOTS = ("reasoning", "planning", "memory", "guard")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Part:
     """A component chosen for a slot: its registered name and parameters, sorted by name."""
 
@@ -59,6 +59,11 @@ class Part:
     def get(self, name: str, default: Param) -> Param:
         """The parameter's value, or `default` where it is not given."""
         return dict(self.params).get(name, default)
+
+    @cached_property
+    def text(self) -> str:
+        """Canonical JSON."""
+        return _dumped(_part_to_data(self))
 
     def __str__(self) -> str:
         inner = ", ".join(f"{k}={v}" for k, v in self.params)
@@ -97,7 +102,12 @@ class Agent:
     @cached_property
     def text(self) -> str:
         """Canonical JSON of the agent alone; what the same agent is known by wherever it stands."""
-        return _dumped(_node_to_data(self))
+        texts = {slot: part.text for slot, part in self.parts() if slot != "tools"}
+        if self.tools:
+            texts["tools"] = "[" + ",".join(t.text for t in self.tools) + "]"
+        if self.role:
+            texts["role"] = _dumped(self.role)
+        return '{"agent":{' + ",".join(f'"{k}":{texts[k]}' for k in sorted(texts)) + "}}"
 
 
 @dataclass(frozen=True)
@@ -113,8 +123,7 @@ class Team:
         """Canonical JSON of the team, put together from that of its members."""
         lead = f'"lead":{self.lead.text},' if self.lead is not None else ""
         members = ",".join(member.text for member in self.members)
-        topology = _dumped(_part_to_data(self.topology))
-        return f'{{"team":{{{lead}"members":[{members}],"topology":{topology}}}}}'
+        return f'{{"team":{{{lead}"members":[{members}],"topology":{self.topology.text}}}}}'
 
 
 Node = Agent | Team
@@ -212,7 +221,10 @@ def canonical_json(design: Design) -> str:
 
 
 def _dumped(data: object) -> str:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _ENCODER.encode(data)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def _walk(node: Node, path: str) -> Iterator[tuple[str, Node]]:

@@ -122,6 +122,12 @@ class Moves:
         """All legal designs one edit away, without doubles, in a fixed order."""
         return list(self._legal(self._edited(design), design))
 
+    def unfold(self, design: Design, rng: random.Random) -> Iterator[Design]:
+        """The edits in random order, each made when it is asked for: a few of them cost a few."""
+        edited = self._edited(design)
+        rng.shuffle(edited)
+        return self._legal(edited, design)
+
     def _edited(self, design: Design) -> list[Callable[[], Design]]:
         """A design one edit away for each; whether it is legal and new is not known yet."""
         return [
@@ -149,8 +155,7 @@ class Moves:
                     continue
                 for model in self.space.models:
                     if model.name != node.model.name or len(self.space.models) == 1:
-                        pair = (node, on_model(node, model.name))
-                        yield partial(self._team, topology, pair)
+                        yield partial(self._pair, topology, node, model.name)
             return
         current = find_part("topology", node.topology)
         for part in self._parameters("topology", node.topology):
@@ -169,8 +174,7 @@ class Moves:
         last = node.members[-1]
         for model in self.space.models:
             if isinstance(last, Agent):
-                more = plain(on_model(last, model.name))
-                yield partial(Team, node.topology, (*node.members, more), node.lead)
+                yield partial(self._joined, node, last, model.name)
         yield from self._moved_skills(node)
 
     def _other_agents(self, agent: Agent) -> Sequence[Agent]:
@@ -243,6 +247,13 @@ class Moves:
             owners = [i % len(ours) for i in range(len(self.space.skills))]
             ours = self.space.with_roles(ours, owners)
         return Team(default_part(topology), tuple(ours), lead)
+
+    def _joined(self, team: Team, like: Agent, model: str) -> Team:
+        more = plain(on_model(like, model))
+        return Team(team.topology, (*team.members, more), team.lead)
+
+    def _pair(self, topology: Component, agent: Agent, model: str) -> Team:
+        return self._team(topology, (agent, on_model(agent, model)))
 
     def _moved_skills(self, team: Team) -> Iterator[Callable[[], Team]]:
         """One skill given to another member."""

@@ -277,4 +277,6 @@ def _write_out(agent: Agent) -> Agent:
 def full_part(kind: str, part: Part) -> Part:
     """The part with its defaults written out."""
     component = find_part(kind, part)
+    if component and [name for name, _ in part.params] == sorted(component.params):
+        return part
     return Part.of(part.name, **{**component.defaults, **dict(part.params)}) if component else part

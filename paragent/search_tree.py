@@ -6,7 +6,8 @@ its children are the seeds, made top down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,25 @@ class Node:
     log_cost: float = 0.0
     own: tuple[float, float] | None = None
     surprise: float = 0.0
+
+
+@dataclass
+class Owned:
+    """The nodes that were measured themselves, column by column and in the order of their numbers,
+    so that a draw among thousands of them looks at no other."""
+
+    numbers: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    log_costs: list[float] = field(default_factory=list)
+    surprises: list[float] = field(default_factory=list)
+
+    def note(self, number: int, score: float, log_cost: float, surprise: float) -> None:
+        """What came of a node; of one that was noted before, the latest."""
+        at = bisect_left(self.numbers, number)
+        columns = (self.numbers, self.scores, self.log_costs, self.surprises)
+        known = at < len(self.numbers) and self.numbers[at] == number
+        for column, value in zip(columns, (number, score, log_cost, surprise), strict=True):
+            column[at : at + known] = [value]  # type: ignore[index]
 
 
 @dataclass(frozen=True)

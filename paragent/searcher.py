@@ -9,7 +9,7 @@ hold failed or pruned tasks, and one with no measured task must teach the search
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -152,6 +152,14 @@ class Space(Protocol):
 
     def bounds(self, design: Design) -> Bounds:
         """Worst case of one task."""
+
+
+@runtime_checkable
+class Unfolds(Space, Protocol):
+    """A space that can make a design's edits one by one: looking at a few costs only a few."""
+
+    def unfold(self, design: Design, rng: random.Random) -> Iterator[Design]:
+        """What `edits` gives, in random order."""
 
 
 @runtime_checkable

@@ -22,9 +22,14 @@ class Weighting:
 
     def value(self, score: float, log_cost: float) -> float:
         """Of a mean score in [0, 1] and a mean log10 cost."""
+        return float(self.values([score], [log_cost])[0])
+
+    def values(self, scores: Sequence[float], log_costs: Sequence[float]) -> Vector:
+        """`value` of many, [n]."""
         span = self.high - self.low
-        cheap = 1 - (log_cost - self.low) / span if span > 0 else 0.0
-        return self.w * score + (1 - self.w) * cheap
+        cheap = 1 - (np.asarray(log_costs) - self.low) / span if span > 0 else 0.0
+        found: Vector = self.w * np.asarray(scores) + (1 - self.w) * cheap
+        return found
 
     def believed(self, belief: Belief) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the value, score and log cost being independent."""
@@ -45,7 +50,7 @@ def widened(visits: int, k: float, a: float) -> int:
 
 
 def mixed_probabilities(
-    values: Sequence[float],
+    values: Sequence[float] | Vector,
     surprises: Sequence[float],
     *,
     lam: float,
@@ -57,8 +62,7 @@ def mixed_probabilities(
     Values s and surprises u are in [0, 1] and are multiplied by 100 here: on the unit scale
     alpha = 0.2 would be a uniform draw.
     """
-    energies = [(1 - beta) * s + beta * u for s, u in zip(values, surprises, strict=True)]
-    top = max(energies)
-    weights = [math.exp(alpha * 100 * (e - top)) for e in energies]
-    total = sum(weights)
-    return [lam / len(values) + (1 - lam) * w / total for w in weights]
+    energies = (1 - beta) * np.asarray(values) + beta * np.asarray(surprises)
+    weights = np.exp(alpha * 100 * (energies - energies.max()))
+    chances: list[float] = (lam / len(values) + (1 - lam) * weights / weights.sum()).tolist()
+    return chances

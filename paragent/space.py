@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -514,6 +514,10 @@ class DesignSpace:
     def edits(self, design: Design) -> Sequence[Design]:
         """All legal designs one edit away, without doubles, in a fixed order."""
         return self._moves.edits(design)
+
+    def unfold(self, design: Design, rng: random.Random) -> Iterator[Design]:
+        """The edits in random order, each made when it is asked for."""
+        return self._moves.unfold(design, rng)
 
     def recombine(self, one: Design, other: Design, rng: random.Random) -> Design:
         """`one` with a slot or a subtree of `other`; where nothing legal and new comes of it, a

@@ -4,8 +4,9 @@ Every measured design is a node below the one it was made from. One iteration:
 
     aim       the front's hypervolume; every fourth time the best score alone
     select    nodes to grow from: the mixed-probability lottery, or UCT with progressive widening
-    expand    mutate (every edit), recombine with other nodes, construct top down, and climb:
-              edits of the candidate that is judged best; every few times refine instead: the edits
+    expand    mutate (edits; in a large space a few more whenever the node is selected), recombine
+              with other nodes, construct top down, and climb: edits of the candidate that is
+              judged best; every few times refine instead: the edits
               of good nodes that answer how their tasks failed (`paragent.refine`)
     judge     no rollout: the value model's expected improvement of the aim picks one
     back up   its score and cost are counted at every node above it
@@ -27,22 +28,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paragent.design import Design
+from paragent.edit_pool import EditPool
 from paragent.errors import UsageError
 from paragent.outcome import CostName, Evaluation, Purpose
 from paragent.refine import answering
 from paragent.registry import SearcherPlugin
-from paragent.search_tree import Tree
+from paragent.search_tree import Owned, Tree
 from paragent.searcher import Advice, Earlier, Proposal, Question, Space
 from paragent.selection import Weighting, mixed_probabilities, ucb, widened
 from paragent.stats import variance_of_mean
-from paragent.value.improve import excess, hypervolume_gain
+from paragent.value.improve import excess, hypervolume_gain, outline
 from paragent.value.surrogate import Surrogate
 from paragent.value.transfer import Old, WarmSurrogate
 
 #: log10 cost of a free design where no other is known.
 FREE = -7.0
-#: Designs that a space may have so that all are candidates.
-LISTED = 1500
+#: Designs that a space may have so that all are candidates; designs whose features are kept.
+LISTED, KEPT_ROWS = 1500, 20_000
 #: Every how many iterations the score alone is the aim.
 SCORE_ALONE = 4
 #: Per iteration: nodes selected, recombinations, designs from the top, edits of the best.
@@ -101,7 +103,8 @@ class Mcts:
         self._flying: dict[str, tuple[float, float]] = {}
         self._covered: dict[str, int] = {}
         self._rows: dict[str, Mapping[str, float]] = {}
-        self._edits: dict[str, Sequence[Design]] = {}
+        self._edits, self._owned = EditPool(space, seed), Owned()
+        self._front: list[tuple[float, float]] | None = None
         self._turns, self._refine = 0, refine
         #: How often tasks of a node failed by each sign.
         self._signs: dict[str, Mapping[str, int]] = {}
@@ -238,7 +241,9 @@ class Mcts:
             self._designs[design.hash] = design
             self.tree = self.tree.grown(design.hash, design.label, 0, "told")
         surprise = abs(score - expected[0]) if expected else 0.0
-        self.tree = self.tree.backed_up(self._number[design.hash], score, log_cost, surprise)
+        number, self._front = self._number[design.hash], None
+        self.tree = self.tree.backed_up(number, score, log_cost, surprise)
+        self._owned.note(number, score, log_cost, surprise)
         self.model.tell(
             self._row(design), score, variance_of_mean(list(evaluation.scores.values())), log_cost
         )
@@ -251,17 +256,17 @@ class Mcts:
         return policy(weighting)
 
     def _lottery(self, weighting: Weighting) -> list[int]:
-        able = [(i, n) for i, n in enumerate(self.tree.nodes) if n.own is not None]
-        if not able:
+        able = self._owned
+        if not able.numbers:
             return []  # a warm start before anything came back
         chances = mixed_probabilities(
-            [weighting.value(*n.own) for _, n in able if n.own],
-            [n.surprise for _, n in able],
+            weighting.values(able.scores, able.log_costs),
+            able.surprises,
             lam=self._lam,
             alpha=self._alpha,
             beta=self._beta,
         )
-        drawn = self._rng.choices([i for i, _ in able], chances, k=4 * PARENTS)
+        drawn = self._rng.choices(able.numbers, chances, k=4 * PARENTS)
         return list(dict.fromkeys(drawn))[:PARENTS]
 
     def _descend(self, weighting: Weighting) -> list[int]:
@@ -295,15 +300,14 @@ class Mcts:
         """New designs around the selected nodes, without doubles."""
         if self._listed is not None:
             return [(d, 0, "listed") for d in self._listed if d.hash not in self._asked]
-        nodes, rng, space = self.tree.nodes, self._rng, self._space
+        nodes, rng, space, others = self.tree.nodes, self._rng, self._space, self._owned.numbers
         found: list[Candidate] = []
         for i in parents:
-            found += [(d, i, "mutate") for d in self._edits_of(nodes[i].design)]
-        others = [n.design for n in nodes if n.own is not None]
+            found += [(d, i, "mutate") for d in self._edits.more(self._designs[nodes[i].design])]
         for k in range(CROSSINGS if parents else 0):
             i = parents[k % len(parents)]
-            one, other = self._designs[nodes[i].design], self._designs[rng.choice(others)]
-            found.append((space.recombine(one, other, rng), i, "recombine"))
+            one, two = (self._designs[nodes[j].design] for j in (i, rng.choice(others)))
+            found.append((space.recombine(one, two, rng), i, "recombine"))
         found += [(space.sample(rng), 0, "top-down") for _ in range(FRESH)]
         found += [(d, 0, "earlier") for d in self._offered if self._warm]
         found += self._suggested
@@ -321,7 +325,7 @@ class Mcts:
             if seen:
                 (sign,) = self._rng.choices(list(seen), list(seen.values()))
                 found += [
-                    (d, i, "refine") for d in answering(sign, design, self._edits_of(design.hash))
+                    (d, i, "refine") for d in answering(sign, design, self._edits.all(design))
                 ]
         return self._new(found)
 
@@ -331,13 +335,6 @@ class Mcts:
             if candidate[0].hash not in self._asked:
                 kept.setdefault(candidate[0].hash, candidate)
         return list(kept.values())
-
-    def _edits_of(self, key: str) -> Sequence[Design]:
-        if key not in self._edits:
-            if len(self._edits) > 256:
-                self._edits.clear()
-            self._edits[key] = self._space.edits(self._designs[key])
-        return self._edits[key]
 
     # -- judge ----------------------------------------------------------------------------------
 
@@ -352,7 +349,7 @@ class Mcts:
         for _ in range(CLIMBS if climb and self._listed is None else 0):
             top = max(promise, key=lambda key: (promise[key], key))
             best, parent, _ = next(c for c in candidates if c[0].hash == top)
-            edits = [(d, parent, "climb") for d in self._space.edits(best)]
+            edits = [(d, parent, "climb") for d in self._edits.around(best)]
             more = [c for c in self._new(edits) if c[0].hash not in promise]
             if not more:
                 break
@@ -382,13 +379,17 @@ class Mcts:
 
     def _known(self) -> list[tuple[float, float]]:
         """(score, log cost) of what was measured. Where scores are known to be noisy, what the
-        model makes of them: the luckiest of many draws would be a bar that nothing can pass."""
-        points = list(zip(self.model.scores, self.model.costs, strict=True))
+        model makes of them: the luckiest of many draws would be a bar that nothing can pass. Only
+        the front of the points and their corners, which say the ranges, are given."""
+        if self._front is not None:
+            return self._front
+        scores, costs = self.model.scores, self.model.costs
         if self.model.noisy:
-            belief = self.model.told().score[0]
-            points = [(float(b), c) for b, (_, c) in zip(belief, points, strict=False)]
+            scores = self.model.told().tolist()
+        points = [(scores[i], costs[i]) for i in outline(scores, costs)]
         if isinstance(self.model, WarmSurrogate) and self.model.in_force:
             points.append(self.model.corner())
+        self._front = points
         return points
 
     # -- seeds ----------------------------------------------------------------------------------
@@ -427,6 +428,8 @@ class Mcts:
 
     def _row(self, design: Design) -> Mapping[str, float]:
         if design.hash not in self._rows:
+            if len(self._rows) > KEPT_ROWS:
+                self._rows.clear()
             self._rows[design.hash] = self._space.features(design)
         return self._rows[design.hash]
 

@@ -13,7 +13,7 @@ from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace, row_levels
 from paragent.outcome import Evaluation, Measured, Usage
 from paragent.search.mcts import Mcts
-from paragent.search_tree import Tree
+from paragent.search_tree import Owned, Tree
 from paragent.selection import Weighting, mixed_probabilities, ucb, widened
 from paragent.stats import variance_of_mean
 from paragent.testing import drive, toy_evaluation, toy_space
@@ -56,6 +56,14 @@ def test_a_surprising_design_is_drawn_more_often() -> None:
     share = 1 / (1 + math.exp(-0.2 * 100 * 0.5 * 0.2))
     assert one == pytest.approx(0.15 + 0.7 * share)
     assert one + other == pytest.approx(1.0)
+
+
+def test_measured_nodes_stand_in_order_whatever_came_first() -> None:
+    """Node 4 before node 2, and node 2 again: two entries, the latest figures."""
+    owned = Owned()
+    for number, score in ((4, 0.4), (2, 0.1), (2, 0.2)):
+        owned.note(number, score, -3.0, 0.0)
+    assert (owned.numbers, owned.scores, owned.log_costs) == ([2, 4], [0.2, 0.4], [-3.0, -3.0])
 
 
 def test_a_tree_counts_and_sums_up_to_its_root() -> None:

@@ -21,7 +21,7 @@ from paragent.value.choose import (
 )
 from paragent.value.conformal import scale, split_coverage
 from paragent.value.gp import INDUCING, GaussianProcess
-from paragent.value.improve import chance_to_extend, excess, hypervolume_gain
+from paragent.value.improve import chance_to_extend, excess, hypervolume_gain, outline, steps
 from paragent.value.latent import LatentFactors
 from paragent.value.parts import SumOfParts
 from paragent.value.ridge import generator
@@ -242,3 +242,19 @@ def test_on_the_recorded_table_interactions_are_found() -> None:
     assert best(found) == "latent"
     assert found["latent"].spearman >= 0.92
     assert 0.85 <= found["latent"].calibrated <= 0.95
+
+
+def test_an_outline_keeps_the_front_and_the_ranges_of_its_points() -> None:
+    """200 random points with ties: the same stairs and the same extremes, of far fewer points."""
+    rng = generator(4)
+    for _ in range(20):
+        scores = rng.integers(0, 12, 200) / 12
+        costs = rng.integers(-40, -20, 200) / 10
+        kept = outline(list(scores), [*costs, 99.0])
+        points = list(zip(scores.tolist(), costs.tolist(), strict=True))
+        some = [points[i] for i in kept]
+        assert steps(some, -1.0, 0.0) == steps(points, -1.0, 0.0)
+        for axis in (0, 1):
+            assert min(p[axis] for p in some) == min(p[axis] for p in points)
+            assert max(p[axis] for p in some) == max(p[axis] for p in points)
+        assert len(kept) < 40 and kept == sorted(kept)

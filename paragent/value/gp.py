@@ -37,6 +37,9 @@ SEPARATE = 4
 JITTER = 1e-6
 
 
+Near = tuple[list[Matrix], list[Vector]]
+
+
 @dataclass(frozen=True)
 class Inputs:
     """Rows as the kernel sees them. `hot` [n, D] one-hot levels, `one` a list of them per factor
@@ -136,6 +139,43 @@ class Kernel:
         return [*found, np.ones(len(a.count))]
 
 
+class Seen:
+    """Training rows as every process over them needs them: the kernel, the inputs, and, from
+    `choose` on, the parts between the centres (`inner`) and from them to all rows (`outer`)."""
+
+    def __init__(self, kernel: Kernel, inputs: Inputs) -> None:
+        self.kernel, self.inputs = kernel, inputs
+        self.inner: list[Matrix] = []
+        self.outer: list[Matrix] = []
+
+    @staticmethod
+    def of(rows: Sequence[Row]) -> Seen:
+        """Raises ValueError for no rows."""
+        kernel = Kernel(Table.of(rows))
+        return Seen(kernel, kernel.inputs(rows))
+
+    def choose(self, z: Vector) -> None:
+        """The centres: all rows, or `INDUCING` of them by the first target that asks."""
+        if self.inner:
+            return
+        chosen = np.arange(len(z))
+        if len(z) > INDUCING:
+            # The best half matters most for a search; the rest is spread over everything told.
+            best = np.argsort(-z, kind="stable")[: INDUCING // 2]
+            others = np.setdiff1d(chosen, best)
+            spread = others[np.linspace(0, len(others) - 1, INDUCING - len(best)).astype(int)]
+            chosen = np.sort(np.concatenate([best, spread]))
+        self.centres = self.inputs.take(list(chosen))
+        self.inner = self.kernel.parts(self.centres, self.centres)
+        few = len(chosen) < len(z)
+        self.outer = self.kernel.parts(self.centres, self.inputs) if few else self.inner
+
+    def near(self, rows: Sequence[Row]) -> Near:
+        """Any rows: the parts from the centres to them, and those between each and itself."""
+        inputs = self.kernel.inputs(rows)
+        return self.kernel.parts(self.centres, inputs), self.kernel.diagonal(inputs)
+
+
 class GaussianProcess:
     """See the module. `fit`, then `predict`; `weights` (log, the nugget last) may be reused."""
 
@@ -153,49 +193,46 @@ class GaussianProcess:
         noise: Sequence[float] | None = None,
         *,
         weights: Matrix | None = None,
+        seen: Seen | None = None,
     ) -> GaussianProcess:
         """`noise` holds the variances of the targets' known errors; a common one beyond them is
-        learned. `weights` of an earlier fit on the same kind of rows are used as they are."""
+        learned. `weights` of an earlier fit on the same kind of rows are used as they are, and so
+        are the rows as another process has `seen` them."""
         y = np.asarray(targets, dtype=float)
-        self._table = Table.of(rows)
-        self._kernel = Kernel(self._table)
+        self.seen = seen or Seen.of(rows)
+        self._kernel, inputs = self.seen.kernel, self.seen.inputs
         self._offset, self._scale = float(y.mean()), float(y.std()) or 1.0
         z = (y - self._offset) / self._scale
         known = np.zeros(len(y)) if noise is None else np.asarray(noise, float) / self._scale**2
-        inputs = self._kernel.inputs(rows)
         rng = generator(self._seed)
         if weights is not None and weights.shape[1:] == (len(self._kernel.priors) + 1,):
             self.weights, self._chances = weights[:1], np.ones(1)
         else:
             self._tune(inputs, z, known, rng)
-        chosen = np.arange(len(y))
-        if len(y) > INDUCING:
-            # The best half matters most for a search; the rest is spread over everything told.
-            best = np.argsort(-z, kind="stable")[: INDUCING // 2]
-            others = np.setdiff1d(chosen, best)
-            spread = others[np.linspace(0, len(others) - 1, INDUCING - len(best)).astype(int)]
-            chosen = np.sort(np.concatenate([best, spread]))
-        self._centres = inputs.take(list(chosen))
-        inner = self._kernel.parts(self._centres, self._centres)
-        outer = inner if len(chosen) == len(y) else self._kernel.parts(self._centres, inputs)
-        self._roots = [self._solve(w, inner, outer, z, known) for w in self.weights]
+        self.seen.choose(z)
+        self._roots = [self._solve(w, z, known) for w in self.weights]
+        fitted = self._chances @ np.array([f for _, _, _, f in self._roots])
+        self.fitted: Vector = self._offset + self._scale * fitted
         return self
 
     def _solve(
-        self, weights: Vector, inner: list[Matrix], outer: list[Matrix], z: Vector, known: Vector
-    ) -> tuple[Matrix, Vector, Matrix | None]:
+        self, weights: Vector, z: Vector, known: Vector
+    ) -> tuple[Matrix, Vector, Matrix | None, Vector]:
         """(root, coefficients, None) of the exact posterior; with inducing points (root of their
-        own kernel, coefficients, root of their posterior precision)."""
+        own kernel, coefficients, root of their posterior precision); then the means of the rows."""
+        inner, outer = self.seen.inner, self.seen.outer
         k = _mixed(weights, inner)
         noise = known + np.exp(weights[-1]) + JITTER
         if outer is inner:
             root = _root(k + np.diag(noise))
-            return root, _back(root, z), None
+            coefficients = _back(root, z)
+            return root, coefficients, None, coefficients @ k
         root = _root(k + 1e-4 * np.eye(len(k)))
         cross = _mixed(weights, outer)
         precision = k + 1e-4 * np.eye(len(k)) + (cross / noise) @ cross.T
         second = _root(precision)
-        return root, _back(second, cross @ (z / noise)), second
+        coefficients = _back(second, cross @ (z / noise))
+        return root, coefficients, second, coefficients @ cross
 
     def _tune(self, inputs: Inputs, z: Vector, known: Vector, rng: np.random.Generator) -> None:
         n = len(z)
@@ -229,13 +266,12 @@ class GaussianProcess:
         chances = np.exp(value[top] - value[top].max())
         self._chances = chances / chances.sum()
 
-    def predict(self, rows: Sequence[Row]) -> tuple[Vector, Vector]:
-        """Mean and standard deviation of the true value of each row, in the target's unit, [n]."""
-        inputs = self._kernel.inputs(rows)
-        cross = self._kernel.parts(self._centres, inputs)
-        own = self._kernel.diagonal(inputs)
+    def predict(self, rows: Sequence[Row], near: Near | None = None) -> tuple[Vector, Vector]:
+        """Mean and standard deviation of the true value of each row, in the target's unit, [n];
+        `near` as `seen.near(rows)` gave it to another process of the same `seen`."""
+        cross, own = near or self.seen.near(rows)
         means, variances = [], []
-        for weights, (root, coefficients, second) in zip(self.weights, self._roots, strict=True):
+        for weights, (root, coefficients, second, _) in zip(self.weights, self._roots, strict=True):
             k = _mixed(weights, cross)
             prior = 1.0 + sum(np.exp(w) * d for w, d in zip(weights, own, strict=False))
             left = prior - (_half(root, k) ** 2).sum(0)

@@ -31,6 +31,18 @@ def steps(
     return found
 
 
+def outline(scores: Sequence[float], costs: Sequence[float]) -> list[int]:
+    """Numbers of the points on the front (scores up, costs down) and of those with the extreme
+    scores and costs, in their order: all that a front and its ranges depend on. `costs` may be
+    longer than `scores`."""
+    y, c = np.array(scores), np.array(costs[: len(scores)])
+    order = np.lexsort((-y, c))
+    best = np.maximum.accumulate(y[order])
+    rises = np.concatenate([[True], best[1:] > best[:-1]])
+    kept = {*order[rises].tolist(), int(y.argmin()), int(y.argmax())}
+    return sorted({*kept, int(c.argmin()), int(c.argmax())})
+
+
 def hypervolume_gain(
     score: tuple[Vector, Vector],
     cost: tuple[Vector, Vector],

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paragent.value.gp import GaussianProcess
+from paragent.value.gp import GaussianProcess, Near, Seen
 from paragent.value.latent import LatentFactors
 from paragent.value.parts import SumOfParts
 from paragent.value.ridge import Vector
-from paragent.value.table import Matrix, Row, Table
+from paragent.value.table import Matrix, Row
 from paragent.value.threads import one_thread
 
 #: Observations up to which the sampled and the Laplace families are asked, and factors.
 FEW, FEW_FACTORS = 120, 4
-#: Kernel weights are chosen anew when this much more was told; fits beyond `EVERY` observations
-#: take in 1/`EVERY` of them at a time.
-GROWTH, EVERY = 1.15, 200
+#: Kernel weights are chosen anew when this much more was told. Every observation is taken in at
+#: once up to `AT_ONCE` (where the process is exact), from there on 1/`EVERY` of them at a time.
+GROWTH, AT_ONCE, EVERY = 1.15, 256, 100
 
 #: A forecast's log density counts at least this much; share of the old scores that is kept.
 WORST, MEMORY = -6.0, 0.9
@@ -55,7 +55,7 @@ class Surrogate:
         self._kernels: dict[str, Matrix] = {}
         self._judges: dict[str, list[Judge]] = {"score": [], "cost": []}
         self._merits: dict[str, dict[str, float]] = {"score": {}, "cost": {}}
-        self._told: Belief | None = None
+        self._told: Vector | None = None
 
     def tell(self, row: Row, score: float, variance: float, log_cost: float) -> None:
         """One measured design: its mean score with the variance of its error (0 where unknown:
@@ -104,28 +104,44 @@ class Surrogate:
             self._fit()
             return self._predict(rows)
 
-    def told(self) -> Belief:
-        """Beliefs on what was told when the models were last fitted, in that order."""
+    def told(self) -> Vector:
+        """Mean beliefs on the scores that were told when the models were last fitted, in that
+        order."""
         with one_thread():
             self._fit()
             if self._told is None:
-                self._told = self._predict(self.rows[: self._fitted])
+                rows = self.rows[: self._fitted]
+                means = [
+                    j.fitted if isinstance(j, GaussianProcess) else j.predict(rows)[0]
+                    for j in self._judges["score"]
+                ]
+                self._told = self._weights("score") @ np.array(means)
             return self._told
 
     def _predict(self, rows: Sequence[Row]) -> Belief:
-        return Belief(
-            mixture([j.predict(rows) for j in self._judges["score"]], self._weights("score")),
-            mixture([j.predict(rows) for j in self._judges["cost"]], self._weights("cost")),
-        )
+        near: Near | None = None
+        found = {}
+        for target, judges in self._judges.items():
+            beliefs = []
+            for judge in judges:
+                if isinstance(judge, GaussianProcess):
+                    near = near or judge.seen.near(rows)  # both processes stand on the same rows
+                    beliefs.append(judge.predict(rows, near))
+                else:
+                    beliefs.append(judge.predict(rows))
+            found[target] = mixture(beliefs, self._weights(target))
+        return Belief(found["score"], found["cost"])
 
     def _fit(self) -> None:
         n = len(self.rows)
         if not n:
             raise ValueError("nothing was told, so nothing can be predicted")
-        if self._fitted and n < self._fitted + max(1, n // EVERY):
+        wait = n // EVERY if n > AT_ONCE else 1
+        if self._fitted and n < self._fitted + wait:
             return
         tune = n >= GROWTH * self._tuned or n <= 20
-        factors = len(Table.of(self.rows).factors)
+        seen = Seen.of(self.rows)
+        factors = len(seen.kernel.table.factors)
         self._judges = {"score": [], "cost": []}
         for name, targets, noise in (
             ("score", self.scores, self._noise),
@@ -133,8 +149,9 @@ class Surrogate:
         ):
             process = GaussianProcess(seed=self._seed)
             process.fit(
-                self.rows, targets, noise, weights=None if tune else self._kernels.get(name)
-            )
+                self.rows, targets, noise, seen=seen,
+                weights=None if tune else self._kernels.get(name),
+            )  # fmt: skip
             self._kernels[name] = process.weights
             self._judges[name].append(process)
         if n <= FEW and 2 <= factors <= FEW_FACTORS:

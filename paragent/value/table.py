@@ -37,6 +37,23 @@ def _split(row: Row) -> dict[str, str] | None:
     return levels
 
 
+def _filled(rows: Sequence[Row], names: Sequence[str]) -> Matrix:
+    """The named values, [n, D]: row by row what is there, since most of a row is absent."""
+    at = {name: k for k, name in enumerate(names)}
+    where: list[int] = []
+    values: list[float] = []
+    start = 0
+    for row in rows:
+        for name, value in row.items():
+            if name in at:
+                where.append(start + at[name])
+                values.append(value)
+        start += len(names)
+    x = np.zeros(len(rows) * len(names))
+    x[where] = values
+    return x.reshape(len(rows), len(names))
+
+
 @dataclass(frozen=True)
 class Table:
     """How rows become arrays; made from training rows by `of`.
@@ -58,11 +75,14 @@ class Table:
         """From training rows. Raises ValueError for none."""
         if not rows:
             raise ValueError("a value model needs at least one row of features")
-        split = [_split(row) for row in rows]
-        known = [s for s in split if s is not None]
-        factors: tuple[str, ...] = ()
-        if len(known) == len(rows):
-            factors = tuple(sorted(set().union(*known)))
+        known: list[dict[str, str]] = []
+        for row in rows:
+            levels_of = _split(row)
+            if levels_of is None:
+                known = []
+                break  # one row that is none of factors settles it
+            known.append(levels_of)
+        factors = tuple(sorted(set().union(*known))) if known else ()
         levels = tuple(
             {t: i for i, t in enumerate(sorted({s[f] for s in known if f in s}))} for f in factors
         )
@@ -75,16 +95,15 @@ class Table:
         }  # fmt: skip
         shared = tuple(tuple(number.get(t, -1) for t in each) for each in levels)
         names = sorted(set().union(*rows))
-        x = np.array([[row.get(name, 0.0) for name in names] for row in rows], dtype=float)
+        x = _filled(rows, names)
         varies = np.ptp(x, axis=0) > 1e-12 if names else np.zeros(0, dtype=bool)
         columns = tuple(n for n, keep in zip(names, varies, strict=True) if keep)
-        x = x.reshape(len(rows), len(names))[:, varies]
+        x = x[:, varies]
         return Table(factors, levels, shared, columns, x.mean(axis=0), x.std(axis=0))
 
     def matrix(self, rows: Sequence[Row]) -> Matrix:
         """Standardised features, [n, D]; a feature that never varied in training is left out."""
-        x = np.array([[row.get(c, 0.0) for c in self.columns] for row in rows], dtype=float)
-        scaled: Matrix = (x.reshape(len(rows), len(self.columns)) - self.centre) / self.scale
+        scaled: Matrix = (_filled(rows, self.columns) - self.centre) / self.scale
         return scaled
 
     def codes(self, rows: Sequence[Row]) -> Codes:

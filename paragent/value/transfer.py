@@ -24,6 +24,7 @@ import numpy as np
 
 from paragent.stats import Interval
 from paragent.value.choose import spearman, spearman_interval
+from paragent.value.ridge import Vector
 from paragent.value.surrogate import Belief, Surrogate
 from paragent.value.table import Row
 
@@ -129,12 +130,12 @@ class WarmSurrogate:
         """Beliefs on any designs."""
         return self._both.predict(rows) if self.in_force else self._plain.predict(rows)
 
-    def told(self) -> Belief:
-        """Beliefs on `scores` and `costs`, in their order."""
+    def told(self) -> Vector:
+        """Mean beliefs on `scores`, in their order."""
         if not self.in_force:
             return self._plain.told()
         rows = [n[0] for n in self._new] if self._alone else [o.row for o in self._old]
-        return self._both.predict(rows)
+        return self._both.predict(rows).score[0]
 
     def tell(self, row: Row, score: float, variance: float, log_cost: float) -> None:
         """One measured design of the new run."""
