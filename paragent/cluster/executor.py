@@ -38,6 +38,8 @@ READY_S = 120.0
 #: Tasks under way on one worker; with a queue of pocket requests of `BACKLOG` it gets no more.
 IN_FLIGHT = 256
 BACKLOG = 128
+#: Seconds that an exchange with nothing to say waits for an answer to a call; the journal's, about.
+LINGER_S = 0.008
 #: Deaths of workers with a task aboard, until it runs alone; and alone, until it has failed.
 SUSPECT, ALONE = 2, 2
 #: Seconds that a lost worker's replacement may take; then the cluster is lost.
@@ -77,6 +79,7 @@ class Crew:
     flying: set[asyncio.Task[None]] = field(default_factory=set)
     wake: Callable[[Crew], None] | None = None
     timer: asyncio.TimerHandle | None = None
+    lingers: bool = False
 
     def __post_init__(self) -> None:
         self.line = Line(self.say)
@@ -84,7 +87,7 @@ class Crew:
     def say(self, *message: Any) -> None:
         """Send with the next exchange."""
         self.out.append(list(message))
-        if self.timer is None and self.wake is not None:
+        if self.wake is not None and (self.timer is None or self.lingers):
             self.wake(self)
 
 
@@ -353,12 +356,17 @@ class RayExecutor:
     def _wake(self, crew: Crew) -> None:
         """There is something to say. One exchange waits at the worker for news; a second one
         relieves it, after a moment in which more may gather."""
+        if crew.lingers and crew.timer is not None:
+            crew.timer.cancel()
+            crew.timer, crew.lingers = None, False
         if len(crew.flying) < 2 and crew.timer is None:
-            loop = asyncio.get_running_loop()
-            crew.timer = loop.call_later(gather_s(len(crew.works)), self._send, crew)
+            self._send_in(crew, gather_s(len(crew.works)))
+
+    def _send_in(self, crew: Crew, seconds: float) -> None:
+        crew.timer = asyncio.get_running_loop().call_later(seconds, self._send, crew)
 
     def _send(self, crew: Crew) -> None:
-        crew.timer = None
+        crew.timer, crew.lingers = None, False
         batch, crew.out = crew.out, []
         exchange = asyncio.ensure_future(self._exchange(crew, batch))
         crew.flying.add(exchange)
@@ -375,7 +383,8 @@ class RayExecutor:
             if crew.out:
                 self._wake(crew)
             elif not crew.flying:
-                self._send(crew)
+                crew.lingers = True  # for what its calls are told any moment
+                self._send_in(crew, LINGER_S if crew.line.calls else 0.0)
         elif isinstance(error, TimeoutError | self._ray_error()):
             self._lost(crew)
         else:
