@@ -86,6 +86,9 @@ COMMANDS: Mapping[str, Command | Group] = {
             "warm-start": Command(
                 "paragent.lab.warm_start", "what starting from an earlier run gains or loses"
             ),
+            "islands": Command(
+                "paragent.lab.islands", "what searches gain that share what they measure"
+            ),
             "pruning": Command(
                 "paragent.lab.pruning", "what skipping hopeless proposals saves, and what it loses"
             ),

@@ -85,6 +85,7 @@ class Engine:
                     self.store.add_design(proposal.design)
                     if self.share:
                         self.proposed.add(proposal.design.hash)
+                        self.share.claim(proposal)
                     job = asyncio.ensure_future(self._run(proposal, ids))
                     window.append((number, proposal, job))
                     number += 1
@@ -130,12 +131,13 @@ class Engine:
             self.watch("taken", each)
 
     def _next(self) -> Proposal | None:
-        """What to run next; what the value model prunes is told at once, as not run. None where
-        nothing is left to propose."""
+        """What to run next; what the value model prunes, or another search is measuring, is told
+        at once, as not run. None where nothing is left to propose."""
         while proposals := self.searcher.ask(1):
-            kept = self.pruner.consider(proposals[0]) if self.pruner else proposals[0]
-            if kept is not None:
-                return kept
+            if not (self.share and self.share.elsewhere(proposals[0])):
+                kept = self.pruner.consider(proposals[0]) if self.pruner else proposals[0]
+                if kept is not None:
+                    return kept
             design, purpose = proposals[0].design, proposals[0].purpose
             self.searcher.tell(Evaluation(design, "dev", purpose, {}))
         return self.pruner.last_hope() if self.pruner else None

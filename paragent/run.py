@@ -86,7 +86,7 @@ class Run:
             self._taken = [
                 store.evaluation(row["design"], row["purpose"], row["tasks"], by=row["from"])
                 for _, rows in sorted(store.metas(TAKEN).items(), key=lambda kv: position(kv[0]))
-                for row in rows
+                for row in rows["evaluations"]
             ]
             front: list[str] | None = store.meta("front")
             self._designs = {

@@ -8,7 +8,11 @@ included: a search of another benchmark, of other tasks or of another version ha
 and each line names the versions of the design's parts (for a model: where it answers and its
 price), which must agree too. So only what this search could have measured itself is taken.
 
-After each of its evaluations a search gives it away and takes what others have given since.
+After each of its evaluations a search gives it away and takes what others have given since. What
+it is about to measure it claims first: searches that know the same choose the same, so without
+claims a third of what four of them measured was measured twice (`paragent lab islands`). A design
+that another has claimed is not run here; where that one is killed, nobody measures it.
+
 Outcomes stay what they are (measured, failed) and are stored with those of the run, their origin
 beside them; nothing was paid for them here, and they count as no evaluation. Finalists are drawn
 from both, and measured further by the run itself. What was taken, and after which evaluation, is
@@ -54,7 +58,7 @@ from paragent.outcome import (
 from paragent.registry import components
 from paragent.runtime.models_file import ModelSpec
 from paragent.runtime.secrets import redact
-from paragent.searcher import Space
+from paragent.searcher import Proposal, Space
 from paragent.store import Store
 
 #: The form of the files.
@@ -72,6 +76,12 @@ class Shares(Protocol):
 
     def give(self, told: Evaluation) -> None:
         """An evaluation of this run, for others."""
+
+    def claim(self, proposal: Proposal) -> None:
+        """It is about to be measured here."""
+
+    def elsewhere(self, proposal: Proposal) -> bool:
+        """Whether another search had claimed it at the last `take`."""
 
     def take(self, position: int, proposed: Collection[str]) -> Sequence[Evaluation]:
         """What others gave since; called once after each evaluation (`position`, from 0) and once
@@ -181,6 +191,9 @@ class Island:
         #: How far each file was read, and hashes of what was taken.
         self._read: dict[str, int] = {}
         self._taken: set[str] = set()
+        #: Hashes of what others measure, and of what this run has claimed.
+        self._claims: set[str] = set()
+        self._mine: set[str] = set()
         self._polled = int(store.meta("share_polled", -2))
         self._origins: dict[str, int] = {}
         self._unread = 0
@@ -210,13 +223,16 @@ class Island:
 
     def _look_back(self) -> set[str]:
         """Hashes of what this run gave before it was stopped."""
-        given = set()
+        given: set[str] = set()
         with contextlib.suppress(OSError):
             data = self.file.read_bytes()
             self._torn = bool(data) and not data.endswith(b"\n")
             for line in data.splitlines():
                 with contextlib.suppress(ValueError, KeyError, TypeError):
-                    given.add(str(_checked(line)["hash"]))
+                    row = _checked(line)
+                    (self._mine if "claim" in row else given).add(
+                        str(row.get("claim", row.get("hash")))
+                    )
         return given
 
     def give(self, told: Evaluation) -> None:
@@ -237,23 +253,33 @@ class Island:
             "parts": parts_of(told.design, self._remote),
             "outcomes": outcomes,
         }
-        try:
-            self._append(_line(row))
-        except OSError as error:
-            self._fault = error.strerror or str(error)
-        else:
+        if self._append(_line(row)):
             self._given.add(told.design.hash)
 
-    def _append(self, line: bytes) -> None:
-        place = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    def claim(self, proposal: Proposal) -> None:
+        """Append a claim, once."""
+        key = proposal.design.hash
+        if proposal.purpose not in GIVEN or key in self._mine:
+            return
+        row = {"claim": key, "parts": parts_of(proposal.design, self._remote)}
+        if self._append(_line(row)):
+            self._mine.add(key)
+
+    def _append(self, line: bytes) -> bool:
         try:
-            data = b"\n" + line if self._torn else line  # after half a line, a new one
-            self._torn = True
-            while data:
-                data = data[os.write(place, data) :]
-            self._torn = False
-        finally:
-            os.close(place)
+            place = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                data = b"\n" + line if self._torn else line  # after half a line, a new one
+                self._torn = True
+                while data:
+                    data = data[os.write(place, data) :]
+                self._torn = False
+            finally:
+                os.close(place)
+        except OSError as error:
+            self._fault = error.strerror or str(error)
+            return False
+        return True
 
     # -- taking -----------------------------------------------------------------------------------
 
@@ -262,21 +288,28 @@ class Island:
         where this run has been before gives what it gave then."""
         key = f"{TAKEN}{position}"
         if position <= self._polled:
-            rows = self._store.meta(key, [])
+            record = self._store.meta(key, {"evaluations": [], "claims": []})
         else:
-            rows = [self._keep(e) for e in self._look(proposed)]
-            if rows:
-                self._store.set_meta(key, rows)
+            new = list[str]()
+            rows = [self._keep(e) for e in self._look(proposed, new)]
+            record = {"evaluations": rows, "claims": new}
+            if rows or new:
+                self._store.set_meta(key, record)
             self._store.set_meta("share_polled", position)
             self._polled = position
+        self._claims.update(record["claims"])
         found = [
             self._store.evaluation(row["design"], row["purpose"], row["tasks"], by=row["from"])
-            for row in rows
+            for row in record["evaluations"]
         ]
         for e in found:
             self._taken.add(e.design.hash)
             self._origins[e.by] = self._origins.get(e.by, 0) + 1
         return found
+
+    def elsewhere(self, proposal: Proposal) -> bool:
+        """See `Shares`. A claim of this run's own past is none of another's."""
+        return proposal.purpose in GIVEN and proposal.design.hash in self._claims
 
     def _keep(self, taken: Evaluation) -> dict[str, Any]:
         """Store its outcomes with those of the run; what the run's record says of it."""
@@ -290,13 +323,18 @@ class Island:
             "tasks": list(taken.outcomes),
         }
 
-    def _look(self, proposed: Collection[str]) -> Iterator[Evaluation]:
-        """New evaluations of others, file by file in the order of names, each design once."""
+    def _look(self, proposed: Collection[str], claims: list[str]) -> Iterator[Evaluation]:
+        """New evaluations of others, file by file in the order of names, each design once; what
+        they claimed is added to `claims`."""
         seen = set(self._taken)
         for path in self._others():
             for line in self._new_lines(path):
                 try:
-                    found = self._evaluation(_checked(line), path.stem)
+                    row = _checked(line)
+                    if "claim" in row:
+                        claims += self._claim(row, proposed)
+                        continue
+                    found = self._evaluation(row, path.stem)
                 except (ParagentError, ValueError, KeyError, TypeError, AttributeError,
                         RecursionError):  # fmt: skip
                     self._unread += bool(line.strip())
@@ -329,6 +367,16 @@ class Island:
             whole = len(data)  # no line of ours is that long
         self._read[path.name] = start + whole
         return data[:whole].split(b"\n")[:-1]
+
+    def _claim(self, row: Mapping[str, Any], proposed: Collection[str]) -> list[str]:
+        """The hash of a claim that is new and comparable, or nothing."""
+        key, parts = str(row["claim"]), dict(row["parts"])
+        if key in proposed or key in self._claims:
+            return []
+        here = {
+            n: _part_digest(components[n], self._remote.get(n)) for n in parts if n in components
+        }
+        return [key] if parts and here == parts else []
 
     def _evaluation(self, row: Mapping[str, Any], origin: str) -> Evaluation | None:
         """None for what cannot be used here. Raises for what is no evaluation."""

@@ -21,16 +21,20 @@ import pytest
 import paragent
 from paragent import share
 from paragent.benchmark import ListBenchmark
+from paragent.cli import main
 from paragent.config import RunConfig
 from paragent.design import Agent, Design, Part
 from paragent.engine import Engine
 from paragent.errors import UsageError
+from paragent.lab.islands import WAYS, Pool, _together, report_of, run_islands
 from paragent.lab.shipped import open_table
+from paragent.lab.trial import Protocol
 from paragent.outcome import Evaluation, Failed, Measured, Outcome, Usage
 from paragent.registry import searchers
 from paragent.replay import Replay
 from paragent.runtime import secrets
 from paragent.runtime.ledger import Caps, Ledger
+from paragent.searcher import Proposal
 from paragent.share import Island, check_folder, terms_of
 from paragent.store import Store
 
@@ -94,6 +98,39 @@ def test_a_design_that_is_in_flight_here_is_not_taken(make: Make) -> None:
     one, two = make("one"), make("two")
     one.give(evaluation(0))
     assert two.take(-1, {design(0).hash}) == []
+
+
+def test_what_another_has_claimed_is_not_run_here(make: Make) -> None:
+    """From the next look on, and again after a resume; of whole measurements only. Nobody heeds
+    their own claims, or claims of parts that are others here."""
+    one, two = make("one"), make("two")
+    proposal = Proposal(design(0))
+    one.claim(proposal)
+    one.claim(proposal)
+    assert one.file.read_bytes().count(b"\n") == 1
+    assert not two.elsewhere(proposal)
+    assert two.take(-1, set()) == [] and two.elsewhere(proposal)
+    assert not two.elsewhere(Proposal(design(0), purpose="trial"))
+    assert one.take(-1, set()) == [] and not one.elsewhere(proposal)
+    one.give(evaluation(0))
+    assert len(two.take(0, set())) == 1
+    one.file.unlink()
+    two._store.close()
+    again = make("two")
+    assert not again.elsewhere(proposal)
+    again.take(-1, set())
+    assert again.elsewhere(proposal)
+
+
+def test_a_claim_of_other_parts_is_none(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of another price there: its evaluation could not be taken, so it is run here."""
+    one, two = make("one"), make("two")
+    real = share._part_digest
+    monkeypatch.setattr(share, "_part_digest", lambda c, spec: "dearer" + real(c, spec))
+    one.claim(Proposal(design(0)))
+    monkeypatch.undo()
+    two.take(-1, set())
+    assert not two.elsewhere(Proposal(design(0)))
 
 
 def test_two_others_with_the_same_design(make: Make) -> None:
@@ -443,3 +480,54 @@ def test_runs_share_through_a_folder(tmp_path: Path) -> None:
     label = two.spent.by_purpose["label"]
     own = sum(o.usage.tokens for e in two.evaluations for o in e.measured)
     assert 0 < label["tokens"] <= own  # calls that are equal were made once
+
+
+# -- the lab ---------------------------------------------------------------------------------------
+
+
+def test_searches_that_share_measure_nothing_twice() -> None:
+    """Three searches of one table in turns: alone they know a third each, sharing each knows all
+    but what the others measured last; with claims no design is measured twice. The same arguments, the same trial."""
+    table = open_table("pocket-facts")
+    protocol = Protocol(noise="recorded", evals=6, per_eval=20)
+    found = {w: run_islands(table, "random", w, 3, 3, protocol) for w in WAYS}
+    assert found["sharing"]["distinct"][-1] == found["one"]["distinct"][-1] == 18
+    assert found["sharing"]["each"][-1] == pytest.approx(found["sharing"]["hv"][-1], abs=0.01)
+    assert found["alone"]["each"][-1] < found["alone"]["hv"][-1]
+    assert run_islands(table, "random", "sharing", 3, 3, protocol) == found["sharing"]
+    rows = report_of({w: [f, f] for w, f in found.items()}, 6)
+    assert {r["evaluations"] for r in rows} == {5, 6}
+    (one,) = [
+        r
+        for r in rows
+        if (r["figure"], r["evaluations"], r["way"]) == ("different designs", 6, "one")
+    ]
+    assert one["minus_alone"] == 18 - found["alone"]["distinct"][-1]
+
+
+def test_members_take_turns() -> None:
+    """Evaluation by evaluation: none is ever two ahead, so sharing means the same for all."""
+    pool, table = Pool(), open_table("pocket-facts")
+    protocol = Protocol(noise="recorded", evals=5, per_eval=10)
+    together = _together(table, "random", 0, 3, 5, protocol, pool, parallel=1)
+    asyncio.run(together)
+    assert [number for number, _ in pool.given] == [0, 1, 2] * 5
+
+
+@pytest.mark.parametrize("name", ["mcts", "random", "tpe", "nsga2", "portfolio", "gp", "greedy"])
+def test_every_searcher_can_share(name: str) -> None:
+    """Told of what is claimed elsewhere, then of what came of it there: all go on."""
+    protocol = Protocol(noise="recorded", evals=5, per_eval=10)
+    found = run_islands(open_table("pocket-facts"), name, "sharing", 1, 2, protocol)
+    assert found["distinct"][-1] == 10
+
+
+def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every figure, every way; one seed has no interval."""
+    words = "lab islands --table pocket-facts --searcher random --islands 2 --evals 3 --seeds 1"
+    assert main([*words.split(), "--jobs", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "| different designs | 3 | sharing | 6.000 |  |" in text
+    assert main([*words.split(), "--jobs", "1", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 20
+    assert main(["lab", "islands", "--table", "pocket-facts", "--islands", "1"]) == 2
