@@ -178,22 +178,23 @@ def coins(
 
 
 def test_noise_that_arms_share_is_found() -> None:
-    """Variance .09 shared and .01 of each arm's own, on 2,000 tasks: correlations of .9."""
+    """Variance .09 shared and .01 of each arm's own, on 2,000 tasks: of correlations of .9 those
+    remain that stand beside an own part of OWN, .9 / (.9 + 1)."""
     scores = coins(np.random.default_rng(2), np.full(5, 0.5), 2000, 0.3, 0.1)
     covariance = noise_covariance(scores, np.eye(5)[None])
     assert np.diag(covariance) == pytest.approx(np.full(5, 0.1), rel=0.1)
     apart_ = covariance / np.diag(covariance)[0]
-    assert apart_[np.triu_indices(5, 1)] == pytest.approx(np.full(10, 0.9), abs=0.05)
+    assert apart_[np.triu_indices(5, 1)] == pytest.approx(np.full(10, 0.9 / 1.9), abs=0.05)
 
 
 def test_an_arm_that_never_failed_is_lent_failures() -> None:
-    """Ten right of ten say little of an arm's noise where others fail a half: it is given 20/30 of
-    their variance of .25, up to what is lost by taking means out."""
+    """Ten right of ten say little of an arm's noise where others fail a half: it is given 100/110
+    of their variance of .25, up to what is lost by taking means out."""
     scores = np.full((3, 200), np.nan)
     scores[0, :10] = 1.0
     scores[1:] = np.tile([0.0, 1.0], (2, 100))
     covariance = noise_covariance(scores, np.eye(3)[None])
-    assert covariance[0, 0] == pytest.approx(0.25 * 20 / 30, rel=0.05)
+    assert covariance[0, 0] == pytest.approx(0.25 * 100 / 110, rel=0.05)
     assert covariance[1, 1] == pytest.approx(0.25, rel=0.02)
 
 
