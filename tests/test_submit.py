@@ -290,7 +290,8 @@ def test_the_jobs_folder(
     (tmp_path / "proj" / "unrelated.txt").write_text("private")
     Path("spec.yaml").write_text(SPEC.replace("../tasks.csv", str(tmp_path / "tasks.csv")))
     folder = tmp_path / "packed"
-    pack_job(read_spec(Path("spec.yaml")), folder, "job-1", workers=3, python="python3.11")
+    command = "search paragent-job.yaml"
+    pack_job(read_spec(Path("spec.yaml")), folder, command, python="my python", job="job-1")
     base = folder / "files" / str(tmp_path).lstrip("/")
     names = {str(path.relative_to(base)) for path in base.rglob("*") if path.is_file()}
     assert names == {
@@ -304,10 +305,38 @@ def test_the_jobs_folder(
     assert "scorer: python:marks.py:same" in text
     assert "function: tools.py:double" in text
     script = (folder / "job.sh").read_text()
-    assert "exec python3.11 -m paragent search paragent-job.yaml" in script
-    assert "--workers 3 " in script
+    assert script.endswith("exec 'my python' -m paragent search paragent-job.yaml\n")
+    assert "/job-1\n" in script
     everything = b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
     assert b"sk-not-a-real-key" not in everything
+
+
+@pytest.mark.slow
+def test_a_cluster_is_checked_by_a_job(
+    cluster: LocalBoard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where only the dashboard can be reached: the same findings, made on the head with its keys;
+    a head without Paragent is one line."""
+    pytest.importorskip("ray")
+    cluster.env["RAY_ADDRESS"] = "local"
+    Path("w.yaml").write_text(f"{SPEC}workers: 50\n")
+    there = ["--address", "http://head", "--python", sys.executable, "--json"]
+    assert main(["cluster", "check", "w.yaml", *there]) == 0
+    found = {f["name"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
+    assert found["code and data"]["ok"]
+    assert found["workers"]["value"].startswith("50 on ")
+    Path("models.yaml").write_text(
+        "models:\n  far: {base_url: 'http://127.0.0.1:9/v1', model: a, api_key_env: FAR_KEY}\n"
+    )
+    Path("far.yaml").write_text("models: [far]\n")
+    assert main(["cluster", "check", "far.yaml", *there]) == 1
+    found = {f["name"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
+    assert (found["key FAR_KEY"]["ok"], found["key FAR_KEY"]["value"]) == (False, "not set")
+    assert list((cluster.place).glob("jobs/*")) == []
+    assert main(["cluster", "check", *there[:2], "--python", "no-such-python"]) == 1
+    err = capsys.readouterr().err
+    assert "no-such-python: not found" in err
+    assert err.count("\n") == 1
 
 
 def test_paths_are_turned_back() -> None:

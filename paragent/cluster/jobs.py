@@ -11,9 +11,10 @@ import importlib
 import json
 import logging
 import os
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,32 @@ def dashboard(address: str | None) -> str:
             f"http://HOST:{PORT} (or auto: this machine's)"
         )
     return address.rstrip("/") if port else f"{address.rstrip('/')}:{PORT}"
+
+
+def wait(jobs: Board, job: str, limit_s: float, look_s: float = 0.5) -> str:
+    """The state in which the job ended. One that takes longer is stopped: ClusterError."""
+    end = time.monotonic() + limit_s
+    while (state := jobs.state(job)) not in ENDED:
+        if time.monotonic() > end:
+            jobs.stop(job)
+            raise ClusterError(f"the cluster's job {job} did not end within {limit_s:g} s")
+        time.sleep(look_s)
+    return state
+
+
+def why_ended(jobs: Board, job: str, python: str, lines: Sequence[str]) -> str:
+    """What a job that ran `paragent` says of its end in the lines it wrote, else the cluster."""
+    said = [line.strip() for line in lines if line.strip()]
+    if any(line.endswith("No module named paragent") for line in said):
+        return (
+            f"{python!r} on the cluster's head has no paragent: install it there, or name the "
+            "right Python with --python"
+        )
+    own = [line.removeprefix("paragent: ") for line in said if line.startswith("paragent: ")]
+    if own:
+        return own[-1]
+    told = jobs.why(job).partition(", last available logs")[0]
+    return f"{told} ({said[-1][:200]})" if said else told or "nothing was said"
 
 
 @contextmanager

@@ -33,9 +33,11 @@ _SECTIONS = ("tools", "mcp", "subagents")
 
 
 def pack_job(
-    settings: Mapping[str, Any], folder: Path, job: str, *, workers: int | None, python: str
+    settings: Mapping[str, Any], folder: Path, command: str, *, python: str, job: str | None = None
 ) -> None:
-    """Write the job's folder. `settings` are those of `read_spec`; `job` is the job's id.
+    """Write the folder of a job that runs `paragent COMMAND`, with `$home` for the job's place and
+    `SPEC` for its settings, which are those of `read_spec`. With `job`, the job's id, it is kept on
+    the head; otherwise it goes with the job.
 
     Raises UsageError for settings that cannot be carried out, and for files that cannot be read or
     are too large.
@@ -43,9 +45,11 @@ def pack_job(
     wanted = dict(settings)
     inventory = dict(wanted.pop("inventory", {}))
     base = Path(inventory.get("folder") or Path.cwd()).absolute()
-    moved, files = collect(RunConfig.from_data(dict(settings)))
-    for place, content in files.items():
-        _write(folder / "files" / place, content)
+    place = ("address", "workers", "out")  # no settings of the run
+    run = {name: value for name, value in settings.items() if name not in place}
+    moved, files = collect(RunConfig.from_data(run))
+    for path, content in files.items():
+        _write(folder / "files" / path, content)
     spec = {name: list(v) if isinstance(v, tuple) else v for name, v in wanted.items()}
     for name in ("data", "scorer"):
         if name in spec:
@@ -63,25 +67,18 @@ def pack_job(
     models = user_file()
     if models is not None:
         _write(folder / "models.yaml", models.read_bytes())
-    script = _script(job, str(base).lstrip("/"), workers, python, models is not None)
-    _write(folder / "job.sh", script.encode())
-
-
-def _script(job: str, base: str, workers: int | None, python: str, models: bool) -> str:
-    many = f" --workers {workers}" if workers is not None else ""
-    named = 'export PARAGENT_MODELS="$home/models.yaml"\n' if models else ""
-    return (
-        "# Runs on the cluster's head, in a copy of this folder.\n"
-        "set -e\n"
-        f"home={PLACE}/{shlex.quote(job)}\n"
-        'mkdir -p "$home"\n'
-        'chmod 700 "$home"\n'
-        'cp -R . "$home"\n'
-        f'cd "$home/files/"{shlex.quote(base)}\n'
-        f"{named}"
-        f'exec {shlex.quote(python)} -m paragent search {SPEC} --address "$RAY_ADDRESS"{many} '
-        '--out "$home/run" --no-report\n'
+    script = _script(job, str(base).lstrip("/"), models is not None)
+    _write(
+        folder / "job.sh", f"{script}exec {shlex.quote(python)} -m paragent {command}\n".encode()
     )
+
+
+def _script(job: str | None, base: str, models: bool) -> str:
+    kept = f'home={PLACE}/{shlex.quote(job or "")}\nmkdir -p "$home"\nchmod 700 "$home"\n'
+    copied = f'{kept}cp -R . "$home"\n' if job else "home=$PWD\n"
+    named = 'export PARAGENT_MODELS="$home/models.yaml"\n' if models else ""
+    head = "# Runs on the cluster's head, in a copy of this folder.\nset -e\n"
+    return f'{head}{copied}cd "$home/files/"{shlex.quote(base)}\n{named}'
 
 
 def _relative(value: Any, base: Path) -> Any:

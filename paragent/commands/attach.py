@@ -110,7 +110,7 @@ def _follow_run(folder: Path, *, report: bool, as_json: bool) -> int:
 
 def _follow_job(jobs: Board, ticket: Ticket, folder: Path, args: argparse.Namespace) -> int:
     from paragent.api import open_run
-    from paragent.cluster.jobs import ENDED
+    from paragent.cluster.jobs import ENDED, why_ended
 
     if args.stop:
         jobs.stop(ticket.job)
@@ -132,7 +132,8 @@ def _follow_job(jobs: Board, ticket: Ticket, folder: Path, args: argparse.Namesp
             f"the cluster at {ticket.address} does not know job {ticket.job} (any more)"
         )
     arrived = _bring_home(jobs, ticket, folder)
-    why = _why(jobs, ticket, log)
+    rest = [line for line in log.splitlines() if not is_progress(line)]
+    why = why_ended(jobs, ticket.job, ticket.python, rest)
     if not arrived:
         if state not in ENDED:
             raise ParagentError(f"the job is {state.lower()} and has measured nothing yet")
@@ -153,32 +154,12 @@ def _follow_job(jobs: Board, ticket: Ticket, folder: Path, args: argparse.Namesp
 def _bring_home(jobs: Board, ticket: Ticket, folder: Path) -> bool:
     """Fetch the run by a job of its own, whose log holds it. False where there is none."""
     from paragent.cluster.carry import unpack
-    from paragent.cluster.jobs import ENDED
+    from paragent.cluster.jobs import wait
     from paragent.cluster.luggage import PLACE
 
     job = f"{ticket.job}-home-{secrets.token_hex(3)}"
     python = shlex.quote(ticket.python)
     entry = f"exec {python} -m paragent.cluster.carry {PLACE}/{shlex.quote(ticket.job)}"
     jobs.submit(job, entry, None, {})
-    end = time.monotonic() + HOME_S
-    while jobs.state(job) not in ENDED:
-        if time.monotonic() > end:
-            jobs.stop(job)
-            raise ParagentError(f"the run did not come within {HOME_S:g} s: attach again")
-        time.sleep(LOOK_S / 2)
+    wait(jobs, job, HOME_S, LOOK_S / 2)
     return unpack(jobs.log(job), folder)
-
-
-def _why(jobs: Board, ticket: Ticket, log: str) -> str:
-    """The line that says why a search ended: its own, or the last that it wrote."""
-    lines = [x.strip() for x in log.splitlines() if x.strip() and not is_progress(x)]
-    if any(line.endswith("No module named paragent") for line in lines):
-        return (
-            f"{ticket.python!r} on the cluster's head has no paragent: install it there, or name "
-            "the right Python with `paragent submit --python`"
-        )
-    own = [line.removeprefix("paragent: ") for line in lines if line.startswith("paragent: ")]
-    if own:
-        return own[-1]
-    told = jobs.why(ticket.job)
-    return f"{told} ({lines[-1][:200]})" if lines else told or "nothing was said"

@@ -8,7 +8,10 @@ Keys are named, never shown. Exit code 0: it can; 1: it cannot; 2: the request m
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import secrets
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from paragent.cluster.survey import Finding
 
 
+#: Seconds that a job which asks the nodes may take.
+JOB_S = 180.0
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """[SPEC] --address WHERE."""
     parser.add_argument(
@@ -31,7 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--address",
         metavar="WHERE",
         help="the cluster: auto (the one of this machine, the default), HOST:PORT, "
-        "ray://HOST:PORT; or local",
+        "ray://HOST:PORT, http://HOST:8265 (asked by a job, as `submit` would run it); or local",
+    )
+    parser.add_argument(
+        "--python",
+        default="python",
+        metavar="COMMAND",
+        help="with http://…: Python on the cluster's head that has Paragent; default: python",
     )
     add_json_argument(parser)
 
@@ -45,7 +58,11 @@ def main(args: argparse.Namespace) -> int:
         settings.pop(name, None)
     if address == "none":
         raise UsageError("address none is no cluster: `paragent doctor` checks this machine")
-    findings = list(_findings(settings if args.spec else None, address, workers))
+    wanted = settings if args.spec is not None else None
+    if address.startswith(("http://", "https://")):
+        findings = _by_job(wanted, address, workers, args.python)
+    else:
+        findings = list(_findings(wanted, address, workers))
     ok = all(finding.ok is not False for finding in findings)
     if args.json:
         print_json({"ok": ok, "address": address, "findings": [asdict(f) for f in findings]})
@@ -86,6 +103,36 @@ def _findings(
             text = f"{workers} on {joined.cpus} cores: they share them, and are no faster for it"
             yield Finding("", "workers", None, text)
         yield from survey(joined, parcel, models)
+
+
+def _by_job(
+    settings: dict[str, Any] | None, address: str, workers: int | None, python: str
+) -> list[Finding]:
+    """The findings of the same command, run on the cluster's head: its keys are those that count
+    for a job."""
+    from paragent.cluster.jobs import board, dashboard, wait, why_ended
+    from paragent.cluster.luggage import SPEC, pack_job
+    from paragent.cluster.session import ClusterError
+    from paragent.cluster.survey import Finding
+
+    address = dashboard(address)
+    job = f"check-{secrets.token_hex(6)}"
+    spec = "" if settings is None else f" {SPEC}"
+    wanted = {**(settings or {}), **({"workers": workers} if workers is not None else {})}
+    command = f'cluster check{spec} --address "$RAY_ADDRESS" --json'
+    with tempfile.TemporaryDirectory(prefix="pgr-job-") as place, board(address) as jobs:
+        pack_job(wanted, Path(place), command, python=python)
+        jobs.submit(job, "sh job.sh", Path(place), {})
+        wait(jobs, job, JOB_S)
+        lines = jobs.log(job).splitlines()
+        try:
+            begin = lines.index("{")
+            end = len(lines) - lines[::-1].index("}")
+            said = json.loads("\n".join(lines[begin:end]))["findings"]
+        except (ValueError, KeyError):
+            why = why_ended(jobs, job, python, lines)
+            raise ClusterError(f"the cluster at {address} could not be asked: {why}") from None
+    return [Finding(**finding) for finding in said]
 
 
 def _keys(settings: dict[str, Any]) -> Iterator[Finding]:

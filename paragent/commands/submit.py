@@ -107,14 +107,16 @@ def _submit(
 ) -> None:
     from datetime import UTC, datetime
 
-    from paragent.cluster.luggage import pack_job
+    from paragent.cluster.luggage import SPEC, pack_job
     from paragent.cluster.ticket import Ticket
     from paragent.provenance import SUBMITTED, source
 
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in folder.name)
     job = f"{safe}-{secrets.token_hex(3)}"  # others may choose the same name
     with tempfile.TemporaryDirectory(prefix="pgr-job-") as place:
-        pack_job(settings, Path(place), job, workers=workers, python=python)
+        many = f" --workers {workers}" if workers is not None else ""
+        command = f'search {SPEC} --address "$RAY_ADDRESS"{many} --out "$home/run" --no-report'
+        pack_job(settings, Path(place), command, python=python, job=job)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         Ticket(job, address, python, now).write(folder)
         try:
