@@ -178,7 +178,10 @@ def check(config: RunConfig, benchmark: Benchmark | None = None) -> Plan:
     """The plan of a request; nothing is spent. Raises UsageError where it cannot be carried out."""
     prepared = _Prepared(config, benchmark)
     found = estimate(prepared.config, prepared.space, prepared.benchmark)
-    return Plan(prepared.config, tuple(prepared.notes), found)
+    notes = list(prepared.notes)
+    if config.proposer is not None:
+        notes.append(f"the advice of {config.proposer} is not in the estimate; it is in the caps")
+    return Plan(prepared.config, tuple(notes), found)
 
 
 def packed(config: RunConfig) -> tuple[bytes, tuple[str, ...]]:

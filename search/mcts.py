@@ -87,6 +87,8 @@ class Mcts:
             raise UsageError(f"selection is {selection!r}; wanted mixed or uct")
         if aim not in ("hypervolume", "scalarised"):
             raise UsageError(f"aim is {aim!r}; wanted hypervolume or scalarised")
+        if not isinstance(refine, int) or refine < 0:
+            raise UsageError(f"refine is {refine!r}; wanted a whole number of at least 0")
         self._space, self._rng, self._cost = space, random.Random(seed), cost
         self._selection, self._aim, self._c = selection, aim, c
         self._lam, self._alpha, self._beta = lam, alpha, beta

@@ -170,3 +170,9 @@ def test_the_lab_refuses_what_it_cannot_measure(capsys: pytest.CaptureFixture[st
     assert "wanted pocket or pocket_hard" in capsys.readouterr().err
     assert main(["lab", "refine", "--every", "x"]) == 2
     assert "want whole numbers" in capsys.readouterr().err
+
+
+def test_refine_is_a_count(capsys: pytest.CaptureFixture[str]) -> None:
+    """The flag takes a whole number from 0 up."""
+    assert main(["search", "--refine", "-1", "--dry-run"]) == 2
+    assert "refine is -1; wanted a whole number" in capsys.readouterr().err

@@ -55,6 +55,7 @@ _HELP = {
 #: Options of single searchers that have a flag; all others: `options:` in the specification.
 _OPTIONS: Mapping[str, tuple[type, str]] = {
     "selection": (str, "mcts: which designs to grow from, mixed or uct"),
+    "refine": (int, "mcts: every how many designs logged failures choose the edits; 0: never"),
     "credit": (
         str,
         "bandit: who helped a team, by helpful, judge (the --proposer), counterfactual or success",
