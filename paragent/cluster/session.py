@@ -32,10 +32,11 @@ from paragent.errors import ParagentError, UsageError, nearest
 
 #: What `--address` may say besides HOST:PORT and ray://HOST:PORT.
 WORDS = ("none", "local", "auto")
-#: A lost node is noticed after period x threshold + timeout: at most 3 s.
+#: A node that is gone is noticed after period x threshold, about 1 s; one that is silent (stopped,
+#: or behind a network that swallows everything) after (period + timeout) x threshold: 3.9 s.
 HEALTH: Mapping[str, int] = {
     "health_check_initial_delay_ms": 1000,
-    "health_check_period_ms": 500,
+    "health_check_period_ms": 300,
     "health_check_timeout_ms": 1000,
     "health_check_failure_threshold": 3,
 }
@@ -78,6 +79,8 @@ def check_address(address: str) -> None:
         return
     near = nearest(address, WORDS)
     hint = f" Did you mean {near!r}?" if near else ""
+    if address.startswith("http"):
+        hint = " A dashboard's address is for `paragent submit`"
     raise UsageError(
         f"address is {address!r}; wanted none, local, auto, HOST:PORT or ray://HOST:PORT.{hint}"
     )
