@@ -16,6 +16,7 @@ import yaml
 
 from paragent.cli import main
 from paragent.cluster.launcher_file import check_text
+from paragent.cluster.session import HEALTH
 from paragent.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -134,6 +135,13 @@ def test_the_wheel_is_the_one_that_make_builds() -> None:
 
     assert f"dist/paragent-{__version__}-py3-none-any.whl" in FILE.read_text(encoding="utf-8")
     assert f"paragent:{__version__}" in KUBERAY.read_text(encoding="utf-8")
+
+
+def test_lost_nodes_are_noticed_as_on_a_ray_of_ours() -> None:
+    """The head's health checks are those that a local search starts its own Ray with."""
+    (command,) = yaml.safe_load(FILE.read_text())["head_start_ray_commands"][1:]
+    given = {name: int(value) for name, value in re.findall(r"RAY_(health_\w+)=(\d+)", command)}
+    assert given == dict(HEALTH)
 
 
 # -- Kubernetes ----------------------------------------------------------------------------------
