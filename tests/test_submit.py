@@ -31,7 +31,6 @@ from paragent.cluster.ticket import Ticket, ticket_of
 from paragent.commands.spec import read_spec
 from paragent.errors import ParagentError, UsageError
 
-ROOT = Path(__file__).parent.parent
 SPEC = """\
 data: ../tasks.csv
 scorer: python:marks.py:same
