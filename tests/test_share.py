@@ -487,7 +487,8 @@ def test_runs_share_through_a_folder(tmp_path: Path) -> None:
 
 def test_searches_that_share_measure_nothing_twice() -> None:
     """Three searches of one table in turns: alone they know a third each, sharing each knows all
-    but what the others measured last; with claims no design is measured twice. The same arguments, the same trial."""
+    but what the others measured last; with claims no design is measured twice. The same arguments
+    give the same trial."""
     table = open_table("pocket-facts")
     protocol = Protocol(noise="recorded", evals=6, per_eval=20)
     found = {w: run_islands(table, "random", w, 3, 3, protocol) for w in WAYS}
