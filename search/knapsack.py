@@ -38,6 +38,8 @@ COMPOSERS = ("online", "offline", "retrieval", "identity")
 #: Errors assumed of one observation: see `paragent.search.mcts`.
 SCORE_NOISE, LOG_COST_NOISE = 0.07, 0.05
 TRIES = 500
+#: Rounds of edits of the candidate that is judged best, before it is proposed.
+CLIMBS = 1
 
 
 class Knapsack:
@@ -278,38 +280,49 @@ class Knapsack:
     # -- budgets over any space -----------------------------------------------------------------
 
     def _filled(self) -> Proposal | None:
-        """The candidate of highest drawn value whose predicted cost fits a budget."""
-        candidates = {d.hash: d for d in self._candidates() if not self._was_asked(d)}
-        if not candidates:
-            for _ in range(TRIES):
-                design = self._space.sample(self._rng)
-                if not self._was_asked(design):
-                    return Proposal(design, by="knapsack")
-            return None
-        designs = list(candidates.values())
+        """The candidate of highest drawn value whose predicted cost fits a budget; the budgets
+        rise over the range of costs that was measured."""
         if len(self._points) < 6:
-            return Proposal(self._rng.choice(designs), by="knapsack")
+            return self._any()
         known = [self._space.features(d) for d, _, _ in self._points.values()]
-        rows = [self._space.features(d) for d in designs]
         rng = generator(self._rng.getrandbits(32))
-        drawn = []
+        models = []
         for at, noise in ((1, SCORE_NOISE), (2, LOG_COST_NOISE)):
             targets: list[float] = [point[at] for point in self._points.values()]  # type: ignore[misc]
             model = LinearValue.fit(known, targets, noise)
-            drawn.append(model.predict(rows, model.draw(rng)))
+            models.append((model, model.draw(rng)))
         costs = sorted(point[2] for point in self._points.values())
         self._turn += 1
         budget = costs[min(len(costs) - 1, (self._turn % 5) * len(costs) // 4)]
-        fits = [i for i in range(len(designs)) if drawn[1][i] <= budget] or [
-            int(np.argmin(np.round(drawn[1], 6)))
-        ]
-        best = max(fits, key=lambda i: (round(float(drawn[0][i]), 6), designs[i].hash))
-        return Proposal(designs[best], by="knapsack")
+        chosen: Design | None = None
+        for wave in range(1 + CLIMBS):
+            found = self._candidates(budget) if wave == 0 else self._space.edits(chosen)  # type: ignore[arg-type]
+            candidates = {d.hash: d for d in found if not self._was_asked(d)}
+            if wave and chosen is not None:
+                candidates[chosen.hash] = chosen
+            designs = list(candidates.values())
+            if not designs:
+                return self._any()
+            rows = [self._space.features(d) for d in designs]
+            value, cost = (model.predict(rows, weights) for model, weights in models)
+            fits = [i for i in range(len(designs)) if cost[i] <= budget] or [
+                int(np.argmin(np.round(cost, 6)))
+            ]
+            chosen = designs[max(fits, key=lambda i: (round(float(value[i]), 6), designs[i].hash))]
+        assert chosen is not None
+        return Proposal(chosen, by="knapsack")
 
-    def _candidates(self) -> list[Design]:
-        if not self._points:
-            return [self._space.sample(self._rng) for _ in range(8)]
-        best = sorted(self._points.values(), key=lambda p: (-p[1], p[2], p[0].hash))[:8]
+    def _any(self) -> Proposal | None:
+        for _ in range(TRIES):
+            design = self._space.sample(self._rng)
+            if not self._was_asked(design):
+                return Proposal(design, by="knapsack")
+        return None
+
+    def _candidates(self, budget: float) -> list[Design]:
+        """Edits and children of good designs that fit the budget (log10), and some drawn."""
+        points = sorted(self._points.values(), key=lambda p: (-p[1], p[2], p[0].hash))
+        best = ([p for p in points if p[2] <= budget] or points)[:8]
         one, other = self._rng.choice(best)[0], self._rng.choice(best)[0]
         found = list(self._space.edits(one))
         found += [self._space.recombine(one, other, self._rng) for _ in range(8)]

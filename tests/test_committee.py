@@ -5,17 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import random
 import statistics
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from real_data import real_data
 
 from paragent.cli import main
 from paragent.committee import Rule, grade, smoothed_accuracy
 from paragent.committee_search import candidates, choose, greedy_committee, pool, promises
+from paragent.committee_space import CommitteeSpace
 from paragent.errors import UsageError
-from paragent.lab.committee import halves
+from paragent.factor_space import row_design
+from paragent.lab.committee_replay import halves
 from paragent.recorded import AnswerMatrix, load_matrix
 
 
@@ -155,6 +160,54 @@ def test_promises_are_recovered_where_they_hold() -> None:
     assert np.corrcoef(promises(rules, true, 8), true)[0, 1] > 0.99
 
 
+SPACE = CommitteeSpace(simulated(3, 40, 6), np.arange(40))
+
+
+def test_a_committee_s_features_by_hand() -> None:
+    """m0 and m1 agree on aab, abb is split, and on bb. they agree on a wrong answer: one pair,
+    alike on two tasks of three and misled on one. m2 is asked only where they differ."""
+    m = matrix(["aab", "aba", "bba"], "aaa")
+    space = CommitteeSpace(m, np.arange(3))
+    cascade = row_design({"rule": "cascade3", "m1": "m0", "m2": "m1", "m3": "m2", "lead": 2})
+    assert not space.check(cascade)
+    found = space.features(cascade)
+    assert found["pair:alike"] == pytest.approx(2 / 3)
+    assert found["pair:misled at once"] == pytest.approx(1 / 3)
+    assert found["right:best"] == pytest.approx(2 / 3)
+    assert found["right:at once"] == pytest.approx((2 / 3 + 1 / 3) / 2)
+    assert 10 ** found["usd:at once"] == pytest.approx(0.011)
+    assert 10 ** found["usd:expected"] == pytest.approx(0.011 + 0.1 / 3)
+    assert space.bounds(cascade).usd == pytest.approx(0.111)
+    assert {name for name in found if name.startswith("has:")} == {"has:m0", "has:m1", "has:m2"}
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_every_move_gives_a_legal_committee(seed: int) -> None:
+    """Samples, edits, children and committees chosen top down, without a model twice; an edit of
+    an edit can lead back."""
+    rng = random.Random(seed)
+    one, other = SPACE.sample(rng), SPACE.sample(rng)
+    edits = SPACE.edits(one)
+    assert len(set(edits)) == len(edits) and one not in edits
+    partial: tuple[str, ...] = ()
+    while (decision := SPACE.next(partial)) is not None:
+        assert decision.options
+        partial = (*partial, rng.choice(decision.options))
+    for design in (one, other, *edits, SPACE.recombine(one, other, rng), SPACE.build(partial)):
+        assert SPACE.check(design) == []
+        assert len(SPACE.rule(design).members) == len(set(SPACE.members(design)))
+
+
+def test_every_model_answers_the_same_question_wherever_it_stands() -> None:
+    """After a rule every place is called `model`, and offers whoever is not a member yet."""
+    first = SPACE.next(("vote3",))
+    second = SPACE.next(("vote3", "m4"))
+    assert first is not None and second is not None
+    assert first.name == second.name == "model"
+    assert set(first.options) - set(second.options) == {"m4"}
+
+
 def test_figures_of_real_answers() -> None:
     """Recorded figures: the vote of five .9750 at $8.516; the cascade .9674 at $0.232 with 130
     escalations."""
@@ -178,15 +231,24 @@ def test_the_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> No
     was chosen on, and references stand beside it."""
     folder = real_data("recorded", "zeroeval-gsm8k")
     words = ["lab", "committee", "--matrix", str(folder), "--splits", "1", "--jobs", "1", "--json"]
+    words += ["--searchers", "knapsack,random", "--evals", "12"]
     assert main(words) == 0
     report = json.loads(capsys.readouterr().out)
     assert {"best single", "greedy committee", "searched, up to $1"} <= set(report["results"])
     assert report["chosen"]["accuracy"] > 0.95 and report["chosen"]["usd_per_1k"] < 1.2
+    assert {"knapsack, up to $1", "random, up to $1"} <= set(report["results"])
+    judged = {(v["design"], v["reference"]): v for v in report["verdicts"]}
+    verdict = judged["searched, up to $1", "best single"]
+    ours, best = report["results"]["searched, up to $1"], report["results"]["best single"]
+    assert verdict["difference"] == pytest.approx(ours["accuracy"] - best["accuracy"])
+    cheaper = ours["usd_per_1k"] <= best["usd_per_1k"]
+    assert verdict["dominates"] == (cheaper and verdict["difference"] >= 0)
 
 
 def test_wrong_numbers_are_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     """No splits, no dollars."""
     folder = str(real_data("recorded", "zeroeval-gsm8k"))
-    for words in (["--splits", "0"], ["--usd", "0"]):
+    for words in (["--splits", "0"], ["--usd", "0"], ["--evals", "0"], ["--searchers", "msct"]):
         assert main(["lab", "committee", "--matrix", folder, *words]) == 2
-        assert "wanted" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "wanted" in told or "mcts" in told

@@ -4,7 +4,8 @@ At an equal budget of evaluations, on the pocket benchmark with its small models
 the bandit (credited by helpfulness) against the same bandit credited by the team's success, an
 evolutionary search, the best single agent that random search finds, and a team made by hand. All
 are judged on the same test tasks; every seed has its own search. Intervals are over seeds, and
-differences are paired by seed.
+differences are paired by seed. Each result is printed to stderr as a line of JSON as soon as it is
+there; `--known FILE` takes such lines back, so that a long measurement may be stopped and go on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from paragent.api import optimize
 from paragent.design import Agent, Design, Part, Team
+from paragent.errors import UsageError
 
 #: Name in the table to the settings of its search.
 WAYS: Mapping[str, Mapping[str, Any]] = {
@@ -51,7 +53,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--evals", type=int, default=40)
     parser.add_argument("--test-tasks", type=int, default=400)
+    parser.add_argument("--known", metavar="FILE", help="lines that an earlier run printed")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def read_known(path: str | None, seeds: int) -> list[dict[str, Any]]:
+    """The results among a file's lines of ways and seeds that are wanted, each once, the last of
+    doubles; other lines are left out.
+
+    Raises UsageError for a file that cannot be read.
+    """
+    if path is None:
+        return []
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"--known {path}: {e}; wanted what an earlier run printed") from None
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and row.get("way") in WAYS and row.get("seed") in range(seeds):
+            found[row["way"], row["seed"]] = row
+    return list(found.values())
 
 
 def main(args: argparse.Namespace) -> int:
@@ -60,12 +86,19 @@ def main(args: argparse.Namespace) -> int:
     from paragent.lab.measure import measure
 
     models = tuple(args.models.split(","))
+    for name, least in (("seeds", 1), ("evals", 1), ("test_tasks", 1)):
+        if getattr(args, name) < least:
+            told = name.replace("_", "-")
+            raise UsageError(f"--{told} is {getattr(args, name)}; wanted {least} or more")
+    rows = read_known(args.known, args.seeds)
+    known = {(row["way"], row["seed"]) for row in rows}
     (team,) = measure(PocketBenchmark(), [hand_made(models)], "test", args.test_tasks)
     print(f"hand-made team {team.score:.3f}", file=sys.stderr, flush=True)
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(args.seeds):
             for name, settings in WAYS.items():
+                if (name, seed) in known:
+                    continue
                 run = optimize(
                     "pocket",
                     models=models,

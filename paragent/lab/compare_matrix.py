@@ -9,37 +9,24 @@ tasks. The same engine loop runs underneath.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import math
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from paragent.benchmark import Task
-from paragent.committee import Graded, Rule, grade, smoothed_accuracy
+from paragent.committee import Rule, grade
 from paragent.committee_search import candidates, choose, greedy_committee, priced, promises
-from paragent.committee_space import CommitteeSpace
-from paragent.component import Context
-from paragent.config import RunConfig
-from paragent.design import Design
-from paragent.engine import Engine
 from paragent.errors import UsageError
-from paragent.executor import Job, OnOutcome
-from paragent.lab.committee import halves
+from paragent.lab.committee_replay import CommitteeReplay, search_committees
 from paragent.lab.compare import in_processes, memory_mb, names, print_verdicts
-from paragent.lab.trial import Timed, parse_searcher
+from paragent.lab.trial import parse_searcher
 from paragent.lab.verdicts import summary, verdicts
-from paragent.memory_store import MemoryStore
-from paragent.outcome import Evaluation, Measured, Split, Usage
 from paragent.pareto import hypervolume
 from paragent.recorded import AnswerMatrix, load_matrix
-from paragent.registry import searchers
-from paragent.runtime.ledger import Caps, Ledger
 
 FIGURES = (
     "hv_share",
@@ -52,67 +39,13 @@ FIGURES = (
 )
 
 
-class CommitteeReplay:
-    """The half of a matrix that choices are made on: a benchmark and an executor in one."""
-
-    def __init__(self, matrix: AnswerMatrix, seed: int) -> None:
-        self.name, self.version, self.context = matrix.name, "1", Context()
-        self.matrix = matrix
-        self.choosing, self.judging = halves(len(matrix.task_ids), seed)
-        self.accuracy = smoothed_accuracy(matrix, self.choosing)
-        self.space = CommitteeSpace(matrix, self.choosing)
-        self.graded: dict[Rule, Graded] = {}
-
-    def tasks(self, split: Split) -> Sequence[Task]:
-        """The tasks to choose on."""
-        if split == "test":
-            return []
-        return [Task(self.matrix.task_ids[i], "", "") for i in self.choosing]
-
-    def score(self, task: Task, answer: str) -> float:
-        """Never used: answers are graded already."""
-        raise UsageError("a recorded matrix is graded already")
-
-    async def aclose(self) -> None:
-        """Nothing of its own."""
-
-    async def run(self, job: Job, on_outcome: OnOutcome) -> None:
-        """Grade the design on the tasks asked."""
-        rule = self.space.rule(Design.from_data(job.design))
-        found = self.graded.get(rule)
-        if found is None:
-            found = grade(self.matrix, rule, self.choosing, self.accuracy)
-            self.graded[rule] = found
-        asked = set(job.task_ids)
-        for k, i in enumerate(self.choosing):
-            if (name := self.matrix.task_ids[i]) in asked:
-                usage = Usage(int(found.calls[k]), 0, 0, float(found.usd[k]))
-                on_outcome(name, Measured(float(found.right[k]), usage))
-
-
 def run_split(work: tuple[AnswerMatrix, str, int, int, float]) -> dict[str, Any]:
     """One searcher on one split; `overhead_ms` alone differs from run to run."""
     matrix, searcher, seed, evals, ceiling = work
-    replay = CommitteeReplay(matrix, seed)
-    name, options = parse_searcher(searcher)
-    made = searchers[name].make(replay.space, seed=seed, cost="usd", **options)
-    told: list[Design] = []
-
-    def watch(kind: str, evaluation: Evaluation | None) -> None:
-        if kind == "told" and evaluation is not None:
-            told.append(evaluation.design)
-
-    timed = Timed(made)
-    config = RunConfig(
-        benchmark=matrix.name, searcher=name, evals=evals, tasks=len(replay.choosing), seed=seed,
-        parallel=1,
-    )  # fmt: skip
-    with MemoryStore() as store:
-        engine = Engine(config, replay, timed, replay, store, Ledger(Caps()), watch)
-        asyncio.run(engine.search())
+    replay, told, seconds = search_committees(matrix, searcher, seed, evals)
     return _judged(replay, ceiling) | {
         "duplicates": len(told) - len(set(told)),
-        "overhead_ms": 1000 * timed.seconds / max(1, len(told)),
+        "overhead_ms": 1000 * seconds / max(1, len(told)),
     }
 
 
