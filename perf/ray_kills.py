@@ -1,12 +1,13 @@
 """Kills processes of a search on Ray at random times, and counts what was lost or paid twice.
 
-    python perf/ray_kills.py --runs 50        # about fifteen minutes; a table at the end
+    python perf/ray_kills.py --runs 50        # half an hour or more; a table at the end
 
 Each run searches the fake server's model with two workers on a Ray of its own. At a random moment
-one process is killed with -9: a worker, the driver, the raylet or Ray's control store. Where the
-search ends by that, `paragent resume` goes on with it. Then three things are counted: evaluations
-that differ in number from an undisturbed run's, requests that the server billed more than once
-beyond those noted as unsure (in flight at the kill), and fronts that differ. All must be 0.
+one process is killed with -9: a worker (the process of an actor), the driver, the raylet or Ray's
+control store. Where the search ends by that, `paragent resume` goes on with it. Then three things
+are counted: evaluations that differ in number from those of an undisturbed run in one process,
+requests that the server billed more than once beyond those noted as unsure (in flight at the kill),
+and fronts that differ from that run's. All must be 0.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SEARCH = [
     *("direct,chain_of_thought,vote", "--evals", "6", "--tasks", "20", "--confirm", "5"),
     *("--test-tasks", "5", "--parallel", "3", "--out", "run"),
 ]
-WHERE = ["--address", "local", "--workers", "2", "--no-report", "--json"]
+ON_RAY = ["--address", "local", "--workers", "2"]
 MODELS = """
 models:
   fake:
@@ -75,7 +76,7 @@ def start(folder: Path, url: str, *words: str) -> subprocess.Popen[str]:
     env["PARAGENT_MODELS"] = str(folder / "models.yaml")
     with (folder / "log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "paragent", *words, *WHERE],
+            [sys.executable, "-m", "paragent", *words, "--no-report", "--json"],
             cwd=folder, env=env, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
 
@@ -125,7 +126,7 @@ def one_run(seed: int, kind: str, latency_ms: int, calm: dict[str, Any]) -> dict
     share = rng.uniform(0.05, 0.9)
     with tempfile.TemporaryDirectory() as name, serving(latency_ms) as url:
         folder = Path(name)
-        process = start(folder, url, *SEARCH, "--seed", str(seed))
+        process = start(folder, url, *SEARCH, *ON_RAY, "--seed", str(seed))
         at = share * calm["spent"]["calls"]
         killed = False
         while process.poll() is None and not killed:
@@ -140,7 +141,7 @@ def one_run(seed: int, kind: str, latency_ms: int, calm: dict[str, Any]) -> dict
         resumes = 0
         while not out.strip().startswith("{") and resumes < 3:
             resumes += 1
-            out, _ = start(folder, url, "resume", "run").communicate(timeout=200)
+            out, _ = start(folder, url, "resume", "run", *ON_RAY).communicate(timeout=200)
         if not out.strip().startswith("{"):
             return {
                 "killed": killed,

@@ -144,18 +144,23 @@ def test_a_worker_that_hangs_is_replaced(
     assert found(there) == found(here)
 
 
-def test_a_lost_node_is_noticed_within_seconds() -> None:
-    """A second raylet of the same settings is killed: Ray says it is dead in less than 5 s, as
-    period x threshold + timeout promise."""
-    promised = HEALTH["health_check_period_ms"] * HEALTH["health_check_failure_threshold"]
-    assert promised + HEALTH["health_check_timeout_ms"] < 5000
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_lost_node_is_noticed_within_seconds(end: signal.Signals) -> None:
+    """A second raylet of the same settings is killed, or falls silent: Ray says that it is lost as
+    soon as the settings promise, in less than 5 s (and the test allows for a busy machine)."""
+    each = HEALTH["health_check_period_ms"] + HEALTH["health_check_timeout_ms"]
+    assert each * HEALTH["health_check_failure_threshold"] < 5000
     with second_raylet() as (raylet, alive):
         assert alive() == 2
-        os.kill(raylet, signal.SIGKILL)
+        os.kill(raylet, end)
         begin = time.monotonic()
-        while alive() == 2 and time.monotonic() - begin < 30:
-            time.sleep(0.05)
-        assert time.monotonic() - begin < 5
+        try:
+            while alive() == 2 and time.monotonic() - begin < 30:
+                time.sleep(0.05)
+            took = time.monotonic() - begin
+        finally:
+            os.kill(raylet, signal.SIGKILL)
+        assert took < 10
 
 
 @contextlib.contextmanager
