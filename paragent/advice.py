@@ -64,13 +64,18 @@ class Read:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """The one JSON object of an answer, alone or in one code block. Raises Nonsense."""
+    """The one JSON object of an answer, alone or in one code block. Raises Nonsense; also for
+    characters that control a terminal, or that cannot be written to a file."""
     text = text.strip()
     block = re.fullmatch(r"```(?:json)?\s*\n(.*?)\n?```", text, re.DOTALL)
     try:
         found = json.loads(block[1] if block else text, parse_constant=_no_constant)
+        plain = json.dumps(found, ensure_ascii=False)
+        plain.encode()
     except (ValueError, RecursionError):
         raise Nonsense("the answer is no JSON object") from None
+    if re.search(r"\\u00[01]|\\[bfr]|[\x7f-\x9f]", plain.replace("\\\\", "")):
+        raise Nonsense("the answer holds control characters")
     if not isinstance(found, dict):
         raise Nonsense("the answer is no JSON object")
     return found

@@ -18,8 +18,8 @@ from paragent.parts import find_part
 #: Sign, or kind of failure, to the beginnings of the changes that may answer it. `+` is added, `-`
 #: taken away, `=` changed in its parameters; `steps` is a reasoning that leaves room for steps.
 ANSWERS: Mapping[str, tuple[str, ...]] = {
-    "slip": ("+tool calculator", "+tool python_tool", "reasoning program_of_thought", "model"),
-    "number": ("+tool calculator", "+tool python_tool", "steps", "model", "planning"),
+    "slip": ("+tool calculator", "+tool python", "reasoning program_of_thought", "model"),
+    "number": ("+tool calculator", "+tool python", "steps", "model", "planning"),
     "lookup": ("+memory", "+tool bm25_search", "+tool table_lookup", "+tool sql", "=memory"),
     "format": ("+guard", "guard", "reasoning", "+memory few_shot"),
     "length": ("reasoning", "-memory", "-planning", "=reasoning"),

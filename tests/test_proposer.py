@@ -226,6 +226,17 @@ def test_who_cannot_propose_is_refused_in_one_line(models: Models) -> None:
         optimize("pocket", proposer="dear", usd=1.0)
 
 
+def test_the_leader_of_a_portfolio_asks(models: Models, tmp_path: Path) -> None:
+    """What it suggests is run, whoever else has turns."""
+    adviser = models.add("adviser", proposals({"texts": {"direct.ask": CAREFUL}}))
+    run = optimize(
+        SUMS, searcher="portfolio", proposer="adviser", out=tmp_path / "run",
+        **{**SMALL, "evals": 26, "options": {"members": "mcts+random"}},
+    )  # fmt: skip
+    assert adviser.seen
+    assert any(e.by == "proposer" for e in run.evaluations)
+
+
 def test_a_searcher_that_asks_nothing_says_so(models: Models, tmp_path: Path) -> None:
     """Random search has no use for advice: a note, and no call."""
     adviser = models.add("adviser", proposals({"edit": 0}))

@@ -11,6 +11,7 @@ from paragent.component import Context
 from paragent.design import Agent, Design, Part, Team
 from paragent.lab.refining import summarise
 from paragent.outcome import (
+    FAILURE_KINDS,
     Evaluation,
     Failed,
     Measured,
@@ -18,10 +19,11 @@ from paragent.outcome import (
     outcome_from_json,
     outcome_to_json,
 )
-from paragent.refine import answering, changes
+from paragent.refine import ANSWERS, answering, changes
+from paragent.registry import components
 from paragent.runtime.model import Completion, Message
 from paragent.search.mcts import Mcts
-from paragent.signs import signs_of, wrong_equation
+from paragent.signs import SIGNS, signs_of, wrong_equation
 from paragent.space import DesignSpace
 from paragent.testing import toy_evaluation
 
@@ -128,6 +130,15 @@ def test_edits_that_answer_a_sign() -> None:
     assert any("+tool calculator" in changes(design, d) for d in counted)
     assert set(looked) | set(counted) < set(edits)
     assert answering("no such sign", design, edits) == []
+
+
+def test_named_answers_exist() -> None:
+    """Every component that answers a sign by its name is registered under it, and every sign and
+    kind is one that outcomes can have."""
+    named = {words[-1] for a in ANSWERS.values() for c in a if len(words := c.split()) > 1}
+    assert named <= {c.name for c in components}
+    assert set(ANSWERS) <= {*SIGNS, *FAILURE_KINDS}
+    assert set(SIGNS) <= set(ANSWERS)
 
 
 def test_a_search_refines_by_what_it_was_told() -> None:
