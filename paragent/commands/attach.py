@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks, and those that bringing a run home may take.
 LOOK_S, HOME_S = 1.0, 300.0
+#: Characters of a job's log that are asked for per second at most: each look brings all of it.
+LOG_PER_S = 200_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +85,7 @@ def _follow_run(folder: Path, *, report: bool, as_json: bool) -> int:
 
     with watching(folder, quiet=as_json) as progress:
         while True:
+            began = time.monotonic()
             writing = is_written(folder)  # asked first: what is stored then is whole at the end
             try:
                 event = event_of(folder, writing=writing)
@@ -94,7 +97,7 @@ def _follow_run(folder: Path, *, report: bool, as_json: bool) -> int:
                     progress(event)
                 if not writing:
                     break
-            time.sleep(LOOK_S)
+            time.sleep(max(LOOK_S, 4 * (time.monotonic() - began)))  # a large run takes its time
     if event.kind != "done":
         raise ParagentError(
             f"the run was stopped; what was measured is kept. Go on with: paragent resume {folder}"
@@ -126,7 +129,7 @@ def _follow_job(jobs: Board, ticket: Ticket, folder: Path, args: argparse.Namesp
         seen = len(whole)
         if state in ENDED or not state or args.now:
             break
-        time.sleep(LOOK_S)
+        time.sleep(max(LOOK_S, len(log) / LOG_PER_S))
     if not state:
         raise ParagentError(
             f"the cluster at {ticket.address} does not know job {ticket.job} (any more)"
