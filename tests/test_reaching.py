@@ -116,3 +116,12 @@ def test_with_and_without_racing_side_by_side(
     assert "tasks to 95 %" in shown and "reported front" in shown and "random unraced" in shown
     assert main([*words, "--searchers", "random", "--evals", "2"]) == 2
     assert "--race both needs a budget" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--tasks", "5"], ["--noise", "none"], ["--race", "both"]])
+def test_a_matrix_knows_neither_tasks_nor_noise_nor_racing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """What would change nothing is refused, not ignored."""
+    assert main(["lab", "compare", "--matrix", str(tmp_path), *words]) == 2
+    assert "--tasks, --noise and --race are for tables" in capsys.readouterr().err

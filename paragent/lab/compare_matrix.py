@@ -114,8 +114,10 @@ def compare_matrix(args: argparse.Namespace) -> int:
     contenders = names(args.searchers)
     for each in contenders:
         parse_searcher(each)
-    if args.tasks is not None or args.noise is not None:
-        raise UsageError("--tasks and --noise are for tables; a matrix is graded on whole halves")
+    if args.tasks is not None or args.noise is not None or args.race != "on":
+        raise UsageError(
+            "--tasks, --noise and --race are for tables; a matrix is graded on whole halves"
+        )
     matrix = load_matrix(Path(args.matrix))
     ceiling = math.inf if args.usd is None else args.usd
     evals = args.evals or 100
