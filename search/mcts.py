@@ -44,7 +44,7 @@ from paragent.value.transfer import Old, WarmSurrogate
 #: log10 cost of a free design where no other is known.
 FREE = -7.0
 #: Designs that a space may have so that all are candidates; designs whose features are kept.
-LISTED, KEPT_ROWS = 1500, 20_000
+LISTED, KEPT_ROWS = 3000, 20_000
 #: Every how many iterations the score alone is the aim.
 SCORE_ALONE = 4
 #: Per iteration: nodes selected, recombinations, designs from the top, edits of the best.
