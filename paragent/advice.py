@@ -280,8 +280,8 @@ def read_arms(text: str, space: DesignSpace, most: int) -> Read:
 
 
 def _new_subagent(body: Any, space: DesignSpace, found: Read) -> str:
-    """Registers what was described, and offers it in the space; its name tells its content, so the
-    same description is the same sub-agent in every process."""
+    """Registers what was described, and offers it in the space; its name ends in a hash of its
+    content, so the same description is the same sub-agent, in every process and by any name."""
     if not isinstance(body, dict) or not set(body) <= {*_BODY, "name"}:
         raise Nonsense(f"an agent wants {', '.join(_BODY)}")
     for key in ("promise", "prompt"):
@@ -290,8 +290,9 @@ def _new_subagent(body: Any, space: DesignSpace, found: Read) -> str:
     content = {key: body[key] for key in _BODY if body.get(key)}
     slug = _NAME.sub("_", str(body.get("name", "agent")).lower()).strip("_")[:24] or "agent"
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-    name = f"{slug}_{digest}"
-    if name not in {c.name for c in space.by_kind["subagent"]}:
+    there = [c.name for c in space.by_kind["subagent"] if c.name.endswith(f"_{digest}")]
+    name = there[0] if there else f"{slug}_{digest}"
+    if not there:
         register_inventory({"subagents": {name: content}})
         try:
             space.admit(components[name])

@@ -121,3 +121,17 @@ def test_a_sub_agent_is_made_of_parts_of_the_space_alone() -> None:
         read = read_arms(text, SPACE, 3)
         assert not read.designs and "is not among the chosen components" in read.refused[0]
         assert not read.subagents
+
+
+def test_the_same_description_is_the_same_sub_agent() -> None:
+    """By whatever name it is proposed; another description is another."""
+    space, before = toy_space(), {c.name for c in components}
+
+    def hashes(**body: object) -> list[str]:
+        agent = {"model": "pocket-s", "promise": "x", **body}
+        return [d.hash for d in read_arms(json.dumps({"agents": [agent]}), space, 3).designs]
+
+    assert hashes(name="one", memory="lookup") == hashes(name="two", memory="lookup")
+    assert hashes(name="one") != hashes(name="one", memory="lookup")
+    for name in {c.name for c in components} - before:
+        components.unregister(name)
