@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,3 +61,32 @@ def test_the_command_prints_figures_and_verdicts(capsys: pytest.CaptureFixture[s
     ):
         assert main(["lab", "landscapes", *wrong]) == 2
         assert why in capsys.readouterr().err
+
+
+def test_a_measurement_that_was_stopped_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that was cut off is measured again, the others are not; the figures are the same."""
+    file = tmp_path / "rows.jsonl"
+    words = ["lab", "landscapes", "--searchers", "random", "--evals", "50", "--seeds", "3"]
+    words += ["--jobs", "1", "--json", "--keep", str(file)]
+    assert main(words) == 0
+    whole = json.loads(capsys.readouterr().out)["results"]["random"]
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:2], lines[2][:20]]))
+    did = list[int]()
+
+    def counted(work: tuple[str, int, int, float]) -> dict[str, object]:
+        did.append(work[1])
+        return replay(work)
+
+    monkeypatch.setattr("paragent.lab.landscapes.replay", counted)
+    assert main(words) == 0
+    again = json.loads(capsys.readouterr().out)["results"]["random"]
+    assert did == [2] and file.read_text().splitlines()[:2] == lines[:2]
+    assert main(words) == 0 and did == [2], "the file is whole again"
+    capsys.readouterr()
+    assert [r["marks"] for r in again] == [r["marks"] for r in whole]
+    file.write_text("nonsense\n" + lines[0] + "\n")
+    assert main(words) == 2
+    assert "line 1: no result of landscapes" in capsys.readouterr().err

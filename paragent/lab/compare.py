@@ -211,10 +211,12 @@ def _trial(work: tuple[DesignTable, str, Protocol, int]) -> dict[str, Any]:
 def in_processes(
     function: Callable[[Any], dict[str, Any]], work: Sequence[Any], jobs: int | None
 ) -> Iterable[dict[str, Any]]:
-    """`map` over processes of one thread each; in this process where one is enough."""
+    """`map` over processes of one thread each, in this process where one is enough; each result
+    comes as soon as those before it are there."""
     count = min(jobs or os.cpu_count() or 1, len(work))
-    if count == 1:
-        return [function(each) for each in work]
+    if count <= 1:
+        yield from map(function, work)
+        return
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -222,7 +224,7 @@ def in_processes(
         os.environ.setdefault(name, "1")  # the children's
     chunk = max(1, len(work) // (8 * count))
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(function, work, chunksize=chunk))
+        yield from pool.map(function, work, chunksize=chunk)
 
 
 def report_of(table: DesignTable, trials: Trials, protocol: Protocol) -> dict[str, Any]:

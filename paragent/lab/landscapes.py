@@ -7,7 +7,9 @@ random design, 1 the best of the space, found by enumeration. Judged is the true
 that would be recommended after 50, 100 and 200 evaluations: by the value model's posterior mean
 over what was evaluated for `mcts`, by the best observed mean for every other searcher. Beside it
 stand the other of the two for each, and the best design that was evaluated. All searchers meet the
-same landscapes, one per seed, and are compared in pairs.
+same landscapes, one per seed, and are compared in pairs. `--keep FILE` writes each result as soon
+as it is there and takes those that stand there already, so that a measurement may be stopped and
+go on.
 
     paragent lab landscapes --searchers mcts,mcts:selection=uct,tpe,gp,forest,random --seeds 20
 """
@@ -21,6 +23,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,7 +179,7 @@ def replay(work: tuple[str, int, int, float]) -> dict[str, Any]:
                 "posterior": land.normalised(land.true(believed)),
                 "best": land.normalised(max(land.true(e.design) for e in told)),
             }
-    found = {"searcher": said, "seed": seed, "marks": marks}
+    found = {"searcher": said, "seed": seed, "evals": evals, "triple": triple, "marks": marks}
     return {**found, "ms_per_proposal": 1e3 * spent / max(1, len(told))}
 
 
@@ -191,8 +194,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=20, help="landscapes")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--triple", type=float, default=0.0, help="three-way spread, in logits")
+    parser.add_argument("--keep", metavar="FILE", help="results as lines: taken from, added to")
     parser.add_argument("--jobs", type=int, help="processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def kept(path: str | None, work: Sequence[tuple[str, int, int, float]]) -> dict[Any, Any]:
+    """The results of `work` that stand in the file, by piece of work; no file: none.
+
+    A last line that was cut off is taken out of the file. Raises UsageError for a file that cannot
+    be read or is none of ours.
+    """
+    if path is None or not Path(path).exists():
+        return {}
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"--keep {path}: {e}; wanted what an earlier run wrote") from None
+    wanted, found = set(work), dict[Any, Any]()
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            key = (row["searcher"], row["seed"], row["evals"], row["triple"])
+        except (ValueError, KeyError, TypeError):
+            if number == len(lines):
+                Path(path).write_text("".join(f"{each}\n" for each in lines[:-1]))
+                continue
+            raise UsageError(f"--keep {path}, line {number}: no result of landscapes") from None
+        if key in wanted:
+            found[key] = row
+    return found
 
 
 def main(args: argparse.Namespace) -> int:
@@ -210,10 +241,14 @@ def main(args: argparse.Namespace) -> int:
             )
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     work = [(said, seed, args.evals, args.triple) for seed in seeds for said in asked]
-    found: dict[str, list[dict[str, Any]]] = {said: [] for said in asked}
-    for row in in_processes(replay, work, args.jobs):
-        found[row["searcher"]].append(row)
+    known = kept(args.keep, work)
+    for row in in_processes(replay, [each for each in work if each not in known], args.jobs):
+        known[row["searcher"], row["seed"], row["evals"], row["triple"]] = row
+        if args.keep:
+            with Path(args.keep).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
         print(f"seed {row['seed']}: {row['searcher']}", file=sys.stderr, flush=True)
+    found = {said: [known[each] for each in work if each[0] == said] for said in asked}
     marks = [str(mark) for mark in MARKS if mark <= args.evals]
     said_all = [v for mark in marks for v in judged(found, mark)]
     if args.json:
