@@ -21,8 +21,14 @@ from typing import Any
 
 from paragent.benchmark import Benchmark
 from paragent.design import Design
+from paragent.errors import UsageError
 from paragent.outcome import Evaluation, Outcome, Purpose, Split
 from paragent.space import DesignSpace, Limits
+
+#: Random instances of each shape that the solver is timed on.
+INSTANCES = 30
+#: Share of runs in which a distractor may be bought.
+DISTRACTED = 0.05
 
 COMPOSERS = ("random", "identity", "retrieval", "offline", "online")
 
@@ -61,11 +67,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--dev-tasks", type=int, default=60, help="to choose among a set's teams")
     parser.add_argument("--test-tasks", type=int, default=300)
+    parser.add_argument(
+        "--theory", action="store_true",
+        help="measure no team: the solver's times, and the threshold on random streams",
+    )  # fmt: skip
+    parser.add_argument("--streams", type=int, default=10_000, help="of --theory")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def main(args: argparse.Namespace) -> int:
     """Measure and print."""
+    for name, least in (("seeds", 1), ("dev_tasks", 1), ("test_tasks", 1), ("streams", 10)):
+        if getattr(args, name) < least:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is {getattr(args, name)}; wanted {least} or more")
+    if args.theory:
+        from paragent.lab.composer_theory import theory, told
+
+        found = theory(args.streams, INSTANCES, 0)
+        print(json.dumps(found) if args.json else "\n".join(told(found)))
+        return 0
+    _budgets(args.budgets)
     from paragent.benchmarks.pocket import PocketBenchmark
 
     models = (args.models or "pocket-s,pocket-s-math,pocket-s-text").split(",")
@@ -90,7 +112,7 @@ def main(args: argparse.Namespace) -> int:
     summary = summarise(rows)
     if args.json:
         print(json.dumps({"unit_usd_per_1000": unit, "parts": len(bench.parts), "rows": rows,
-                          "summary": summary}))  # fmt: skip
+                          "summary": summary, "bars": bars(rows)}))  # fmt: skip
         return 0
     print(f"{len(bench.parts)} parts; budgets in medians of their price (${unit:.3g} per 1,000)")
     print(f"{'budget':>7} {'composer':<10}{'success [95 % over seeds]':>28}{'spend':>8}"
@@ -101,7 +123,20 @@ def main(args: argparse.Namespace) -> int:
             f"{s['score']:>12.3f} [{s['low']:.3f}, {s['high']:.3f}]{s['spend']:>8.2f}"
             f"{s['parts']:>7.1f}{s['trial_tasks']:>8.0f}{s['distracted']:>12.0%}"
         )
+    for bar in bars(rows):
+        print(bar["text"])
     return 0
+
+
+def _budgets(text: str) -> list[float]:
+    """Raises UsageError for anything but numbers above 0."""
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(0 < f < float("inf") for f in found):
+        raise UsageError(f"--budgets is {text!r}; wanted numbers above 0, by comma")
+    return found
 
 
 async def _rows(args: argparse.Namespace, bench: Bench, unit: float) -> list[dict[str, Any]]:
@@ -110,7 +145,7 @@ async def _rows(args: argparse.Namespace, bench: Bench, unit: float) -> list[dic
     dev, test = bench.benchmark.tasks("dev"), bench.benchmark.tasks("test")
     rows: list[dict[str, Any]] = []
     try:
-        for factor in map(float, args.budgets.split(",")):
+        for factor in _budgets(args.budgets):
             for seed in range(args.seeds):
                 # Each seed has its own tasks to choose on and to be judged on.
                 dev_ids = [t.id for t in dev[400 + seed * args.dev_tasks :][: args.dev_tasks]]
@@ -207,4 +242,61 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 },
             }
         )
+    return found
+
+
+def bars(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What online composing is held to: at each budget its gain over random at least twice that of
+    retrieval, at less spend; over all budgets a distractor bought in less than a twentieth of runs.
+
+    `short` is online - random - 2 (retrieval - random), paired by seed, with its interval.
+    """
+    from paragent.stats import bootstrap_interval
+
+    score = {(r["budget"], r["composer"], r["seed"]): float(r["score"]) for r in rows}
+    spend = {(r["budget"], r["composer"], r["seed"]): float(r["spend"]) for r in rows}
+    found: list[dict[str, Any]] = []
+    for budget in dict.fromkeys(r["budget"] for r in rows):
+        seeds = sorted({r["seed"] for r in rows if r["budget"] == budget})
+
+        def gain(name: str, seed: int, budget: float = budget) -> float:
+            return score[budget, name, seed] - score[budget, "random", seed]
+
+        ours, theirs = (
+            statistics.fmean(gain(name, s) for s in seeds) for name in ("online", "retrieval")
+        )
+        over = [gain("online", s) - 2 * gain("retrieval", s) for s in seeds]
+        interval = bootstrap_interval(over) if len(over) > 1 else None
+        paid, asked = (
+            statistics.fmean(spend[budget, name, s] for s in seeds)
+            for name in ("online", "retrieval")
+        )
+        low, high = (interval.low, interval.high) if interval else (over[0], over[0])
+        met = ours > 0 and ours >= 2 * theirs and paid < asked
+        found.append(
+            {
+                "budget": budget,
+                "online_gain": ours,
+                "retrieval_gain": theirs,
+                "short": [statistics.fmean(over), low, high],
+                "spend": [paid, asked],
+                "met": met,
+                "text": f"budget {budget:g}: online gains {ours:+.3f} over random, retrieval "
+                f"{theirs:+.3f}; beyond twice that {statistics.fmean(over):+.3f} "
+                f"[{low:+.3f}, {high:+.3f}]; spent {paid:.2f} against {asked:.2f} budgets: "
+                + ("met" if met else "missed"),
+            }
+        )
+    runs = [r for r in rows if r["composer"] == "online"]
+    share = statistics.fmean(float(r["distracted"]) for r in runs)
+    met = share < DISTRACTED
+    found.append(
+        {
+            "distracted": share,
+            "runs": len(runs),
+            "met": met,
+            "text": f"a distractor was bought by online in {share:.0%} of {len(runs)} runs; wanted "
+            f"less than {DISTRACTED:.0%}: {'met' if met else 'missed'}",
+        }
+    )
     return found
