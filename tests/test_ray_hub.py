@@ -13,8 +13,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from paragent.benchmark import ListBenchmark
 from paragent.cluster.hub import Hub, Line
 from paragent.cluster.messages import failure_from, failure_to_data
+from paragent.cluster.parcel import Ready
+from paragent.cluster.worker import Worker
 from paragent.errors import CallFailure
 from paragent.runtime.journal import Journal, completion_to_json
 from paragent.runtime.ledger import Caps, Ledger
@@ -74,8 +77,16 @@ class World:
         self.hub = Hub(self.session, self.broken.append)
 
     def settle(self) -> None:
-        """Let everything happen that can."""
-        self.loop.run_until_complete(asyncio.sleep(0.02))
+        """Let everything happen that can, however long the journal's commits take."""
+        self.loop.run_until_complete(self._calm())
+
+    async def _calm(self) -> None:
+        while True:
+            for _ in range(50):  # turns of the loop
+                await asyncio.sleep(0)
+            if self.journal._timer is None:
+                return
+            await asyncio.sleep(0.001)
 
     def close(self) -> None:
         """End with calls in flight, as a killed driver does."""
@@ -195,6 +206,18 @@ def test_a_failed_attempt_keeps_its_kind_and_bill() -> None:
     assert worker.heard[-1] == ["fail", 1, "refused", "no"]
     assert world.ledger.spent().usd == 4.0
     world.end()
+
+
+def test_a_worker_that_finishes_removes_what_it_unpacked(tmp_path: Path) -> None:
+    """The files of the run that travelled to it; a node is left as it was."""
+    worker, folder = Worker(), tmp_path / "unpacked"
+    folder.mkdir()
+    (folder / "mine.py").write_text("x = 1\n")
+    worker._ready = Ready(
+        ListBenchmark.of("b", [(f"q{i}", "a") for i in range(40)]), {}, "", folder
+    )
+    asyncio.run(worker.finish())
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

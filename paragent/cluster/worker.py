@@ -114,7 +114,7 @@ class Worker:
         return ups, queued()
 
     async def finish(self) -> None:
-        """Cancel what runs, close clients and pocket models."""
+        """Cancel what runs, close clients and pocket models, remove what was unpacked."""
         desk = self._desk
         running = [*desk.tasks.values(), *desk.attempts.values()]
         if self._watch is not None:
@@ -126,6 +126,8 @@ class Worker:
             await self._ready.benchmark.aclose()
         await close_clients()
         await close_pool()
+        if self._ready is not None:
+            self._ready.close()
 
     async def _end_when_forsaken(self) -> None:
         """A driver that a broken network keeps away has replaced this worker: end it."""
