@@ -9,9 +9,10 @@ and each line names the versions of the design's parts (for a model: where it an
 price), which must agree too. So only what this search could have measured itself is taken.
 
 After each of its evaluations a search gives it away and takes what others have given since. What
-it is about to measure it claims first: searches that know the same choose the same, so without
-claims a third of what four of them measured was measured twice (`paragent lab islands`). A design
-that another has claimed is not run here; where that one is killed, nobody measures it.
+it is about to measure it claims first: searches that know the same choose the same, and
+without claims two fifths of what four of them measured was of a design that another measured, too
+(`paragent lab islands`). A design that another has claimed is not run here; where that one is
+killed, nobody measures it.
 
 Outcomes stay what they are (measured, failed) and are stored with those of the run, their origin
 beside them; nothing was paid for them here, and they count as no evaluation. Finalists are drawn
