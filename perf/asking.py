@@ -2,6 +2,7 @@
 
     python perf/asking.py                                   # mcts, both spaces, up to 10,000
     python perf/asking.py --space default --marks 100 1000 --runs 5 --searcher tpe
+    python perf/asking.py --fit --marks 300 5000            # the value model alone
 
 Spaces: `default` is that of `paragent search` without options; `large` has every component that the
 embedded models can use, all that benchmarks may give, ready sub-agents, three levels, five members
@@ -12,7 +13,9 @@ does not depend on what else the machine does) of ask + tell per proposal, over 
 (a tenth of the mark, at least 20): the mean with its range over the runs (median of runs), the
 median and the 95th percentile of single proposals; then the whole search so far and the memory of
 the process. `growth` is the mean against the first mark's. With `--pruned` the engine's pruner
-judges and learns every proposal, too.
+judges and learns every proposal, too. With `--fit` so many random designs are told to a value
+model, which then chooses its kernels, is fitted and predicts 4,000 others, score and cost; features
+are given.
 """
 
 from __future__ import annotations
@@ -35,8 +38,10 @@ from paragent.pruner import Pruner
 from paragent.registry import benchmark_of, components, searchers
 from paragent.runtime.cages import cage_tags
 from paragent.space import DesignSpace, Limits
+from paragent.stats import variance_of_mean
+from paragent.value.surrogate import Surrogate
 
-TASKS = 50
+TASKS, CANDIDATES = 50, 4000
 EVERYTHING = frozenset({"notes", "examples", "labelled", "corpus", "table", "database"})
 SPACES = ("default", "large")
 
@@ -116,6 +121,25 @@ def measure(
     return found
 
 
+def fitting(space: DesignSpace, marks: Sequence[int], seed: int) -> list[dict[str, float]]:
+    """Milliseconds of one fit from nothing and one prediction of `CANDIDATES` designs."""
+    rng = random.Random(seed)
+    rows = [space.features(space.sample(rng)) for _ in range(CANDIDATES)]
+    found = []
+    for mark in marks:
+        model = Surrogate(seed)
+        for number in range(mark):
+            told = made_up(space, space.sample(rng), number)
+            usd = told.cost("usd")
+            assert told.score is not None and usd is not None
+            variance = variance_of_mean(list(told.scores.values()))
+            model.tell(space.features(told.design), told.score, variance, math.log10(usd))
+        start = time.process_time()
+        model.predict(rows)
+        found.append({"evaluations": mark, "mean_ms": 1e3 * (time.process_time() - start)})
+    return found
+
+
 def middle(runs: Sequence[Sequence[dict[str, float]]]) -> list[dict[str, float]]:
     """At every mark the median of the runs, with the range of the mean and its growth."""
     lines: list[dict[str, float]] = []
@@ -141,6 +165,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of the first run")
     parser.add_argument("--pruned", action="store_true", help="with the engine's pruner")
+    parser.add_argument("--fit", action="store_true", help="time the value model alone")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args()
     report: dict[str, list[dict[str, float]]] = {}
@@ -148,11 +173,23 @@ def main() -> int:
         space = space_of(name)
         runs = []
         for seed in range(args.seed, args.seed + args.runs):
-            runs.append(measure(space, args.searcher, sorted(args.marks), seed, args.pruned))
+            marks = sorted(args.marks)
+            runs.append(
+                fitting(space, marks, seed)
+                if args.fit
+                else measure(space, args.searcher, marks, seed, args.pruned)
+            )
             print(f"{name}, run {len(runs)} of {args.runs}", file=sys.stderr, flush=True)
         report[name] = middle(runs)
     if args.json:
         print(json.dumps({"searcher": args.searcher, "runs": args.runs, "spaces": report}))
+        return 0
+    if args.fit:
+        print(f"fit and prediction of {CANDIDATES} designs, median of {args.runs} runs")
+        for name, lines in report.items():
+            for x in lines:
+                span = f"[{x['low_ms']:.0f}, {x['high_ms']:.0f}]"
+                print(f"{name:>8}{x['evaluations']:>7.0f}{x['mean_ms']:>9.0f} ms{span:>16}")
         return 0
     print(f"{args.searcher}, ask + tell per proposal, median of {args.runs} runs")
     heads = ("space", "evals", "mean ms", "[runs]", "growth", "median", "p95", "sum s", "MB")
