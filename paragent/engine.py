@@ -24,6 +24,7 @@ from paragent.config import RunConfig
 from paragent.design import Design
 from paragent.errors import CapReached
 from paragent.executor import Executor, Job
+from paragent.luck import luck_of
 from paragent.outcome import Evaluation, Outcome, Purpose, Split
 from paragent.pareto import front as pareto_front
 from paragent.proposer import Proposer
@@ -195,6 +196,8 @@ class Engine:
         better = [e for e in confirmed if all(above(e, anchor) for anchor in anchors)]
         front = [e.design for e in front_of(better or anchors, config)]
         self.store.set_meta("front", [d.hash for d in front])
+        if front:
+            self.store.set_meta("luck", luck_of(evaluations, confirmed, front[-1].hash))
         chosen = list(dict.fromkeys([*baselines, *front]))
         return await self._in_rounds(chosen, "test", test) or stop
 

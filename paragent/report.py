@@ -19,6 +19,7 @@ from paragent.draw import design_svg
 from paragent.engine import measurable
 from paragent.errors import ParagentError
 from paragent.front_picture import front_picture
+from paragent.luck import luck_text
 from paragent.outcome import CostName, Evaluation
 from paragent.pareto import non_dominated
 from paragent.report_data import (
@@ -357,6 +358,9 @@ def caveats(run: RunView, config: RunConfig) -> list[str]:
             "designs by them, so the best are partly lucky. Believe the test scores: those tasks "
             "were never shown to the search."
         )
+    luck = getattr(run, "luck", None)  # other tools' runs do not know
+    if luck:
+        out.append(luck_text(luck))
     untested = [p for p in front if p.test is None or p.test.n == 0]
     if untested:
         out.append(f"{len(untested)} of {len(front)} front designs have no test score.")

@@ -80,6 +80,8 @@ class Run:
             self.notes: Sequence[str] = store.meta("notes", [])
             self.pruning: Mapping[str, Any] | None = store.meta("pruning")
             self.advice: Mapping[str, Any] | None = store.meta("proposer")
+            #: What the luckiest design had on fresh tasks: see `paragent.luck`.
+            self.luck: Mapping[str, Any] | None = store.meta("luck")
             spent = store.meta("spent")
             self.spent = Spent(**spent) if spent else Spent(0.0, 0, 0, 0.0)
             self.evaluations: Sequence[Evaluation] = store.evaluations()
