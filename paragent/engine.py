@@ -66,10 +66,10 @@ class Engine:
         tasks = self.benchmark.tasks("dev")
         window: deque[tuple[int, Proposal, asyncio.Task[Evaluation]]] = deque()
         number, stop = 0, ""
-        if self.proposer:
-            await self.proposer.begin()
-        self._take(-1)
         try:
+            if self.proposer:
+                await self.proposer.begin()
+            self._take(-1)
             while True:
                 while not stop and len(window) < self.config.parallel:
                     if self.ledger.evaluations == self.config.evals:

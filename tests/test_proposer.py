@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from scripted import Script, ScriptedModel
 
+import paragent.proposer
 from paragent import ListBenchmark, optimize, resume
 from paragent.component import Component, Price
 from paragent.design import Design
@@ -256,3 +257,28 @@ def test_a_design_of_a_file_with_its_sub_agent_is_itself(models: Models) -> None
     there = {**data, "subagents": {"traveller": {"promise": "goes far"}}}
     assert design_of(there) == Design.from_data(data)
     assert components["traveller"].summary == "goes far"
+
+
+@pytest.mark.parametrize("searcher", ["mcts", "bandit"])
+def test_a_bug_in_reading_advice_leaves_a_run_that_resumes(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searcher: str
+) -> None:
+    """What is no failure of a call ends the run as any bug does; mended, the run goes on."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    def script(request: Request) -> str:
+        if '{"agents": [...]}' in request.messages[-1].content:
+            return say(agents=[{"model": "summer", "promise": "x"}])
+        return say(proposals=[{"edit": 0}])
+
+    models.add("adviser", script)
+    settings = {**SMALL, "options": {}, "evals": 20}
+    with monkeypatch.context() as patched:
+        for name in ("read_edits", "read_arms"):
+            patched.setattr(paragent.proposer, name, broken)
+        with pytest.raises(RuntimeError, match="a bug"):
+            optimize(SUMS, searcher=searcher, proposer="adviser", out=tmp_path / "run", **settings)
+    run = resume(tmp_path / "run", benchmark=SUMS)
+    assert run.summary()["proposer"]["designs"] and len(run.evaluations) == 20
