@@ -2,6 +2,7 @@
 
     python perf/asking.py                                   # mcts, both spaces, up to 10,000
     python perf/asking.py --space default --marks 100 1000 --runs 5 --searcher tpe
+    python perf/asking.py --jump                            # the same in minutes
     python perf/asking.py --fit --marks 300 5000            # the value model alone
 
 Spaces: `default` is that of `paragent search` without options; `large` has every component that the
@@ -13,9 +14,11 @@ does not depend on what else the machine does) of ask + tell per proposal, over 
 (a tenth of the mark, at least 20): the mean with its range over the runs (median of runs), the
 median and the 95th percentile of single proposals; then the whole search so far and the memory of
 the process. `growth` is the mean against the first mark's. With `--pruned` the engine's pruner
-judges and learns every proposal, too. With `--fit` so many random designs are told to a value
-model, which then chooses its kernels, is fitted and predicts 4,000 others, score and cost; features
-are given.
+judges and learns every proposal, too. With `--jump` only the latest 40 evaluations before a mark
+are asked for; random designs are told in place of the others, which takes minutes instead of hours
+and leaves the searcher's memory of edits cold. With `--fit` so many random designs are told to a
+value model, which then chooses its kernels, is fitted and predicts 4,000 others, score and cost;
+features are given.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ from paragent.space import DesignSpace, Limits
 from paragent.stats import variance_of_mean
 from paragent.value.surrogate import Surrogate
 
-TASKS, CANDIDATES = 50, 4000
+TASKS, CANDIDATES, JUMP = 50, 4000, 40
 EVERYTHING = frozenset({"notes", "examples", "labelled", "corpus", "table", "database"})
 SPACES = ("default", "large")
 
@@ -84,14 +87,18 @@ def _effect(name: str) -> float:
 
 
 def measure(
-    space: DesignSpace, name: str, marks: Sequence[int], seed: int, pruned: bool
+    space: DesignSpace, name: str, marks: Sequence[int], seed: int, pruned: bool, jump: bool
 ) -> list[dict[str, float]]:
     """One search; figures at every mark that it reaches."""
     searcher = searchers[name].make(space, seed=seed, cost="usd")
     pruner = Pruner(space.features, seed=seed, cost="usd") if pruned else None
     spent: list[float] = []
     found = []
+    rng = random.Random(seed)
     for number in range(1, max(marks) + 1):
+        if jump and number <= min(m for m in marks if m >= number) - JUMP:
+            searcher.tell(made_up(space, space.sample(rng), number))
+            continue
         start = time.process_time()
         proposals = searcher.ask(1)
         if pruner:
@@ -107,7 +114,7 @@ def measure(
             pruner.tell(told)
         spent.append(1e3 * (asked + time.process_time() - start))
         if number in marks:
-            latest = sorted(spent[-max(20, number // 10) :])
+            latest = sorted(spent[-(JUMP if jump else max(20, number // 10)) :])
             found.append(
                 {
                     "evaluations": number,
@@ -165,6 +172,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of the first run")
     parser.add_argument("--pruned", action="store_true", help="with the engine's pruner")
+    parser.add_argument("--jump", action="store_true", help="ask for the latest 40 alone")
     parser.add_argument("--fit", action="store_true", help="time the value model alone")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args()
@@ -177,7 +185,7 @@ def main() -> int:
             runs.append(
                 fitting(space, marks, seed)
                 if args.fit
-                else measure(space, args.searcher, marks, seed, args.pruned)
+                else measure(space, args.searcher, marks, seed, args.pruned, args.jump)
             )
             print(f"{name}, run {len(runs)} of {args.runs}", file=sys.stderr, flush=True)
         report[name] = middle(runs)
