@@ -250,7 +250,11 @@ class Moves:
 
     def _joined(self, team: Team, like: Agent, model: str) -> Team:
         more = plain(on_model(like, model))
-        return Team(team.topology, (*team.members, more), team.lead)
+        grown = Team(team.topology, (*team.members, more), team.lead)
+        topology = find_part("topology", team.topology)
+        if topology is None or not shares_skills(topology) or not self.space.skills:
+            return grown
+        return self._owned(grown, self._owners(team))
 
     def _pair(self, topology: Component, agent: Agent, model: str) -> Team:
         return self._team(topology, (agent, on_model(agent, model)))
@@ -260,13 +264,17 @@ class Moves:
         topology = find_part("topology", team.topology)
         if topology is None or not shares_skills(topology) or not self.space.skills:
             return
-        roles = [m.role.split("+") if isinstance(m, Agent) else [] for m in team.members]
-        owners = [next((i for i, r in enumerate(roles) if s in r), 0) for s in self.space.skills]
+        owners = self._owners(team)
         for k, owner in enumerate(owners):
             for i in range(len(team.members)):
                 if i != owner:
                     moved = [*owners[:k], i, *owners[k + 1 :]]
                     yield partial(self._owned, team, moved)
+
+    def _owners(self, team: Team) -> list[int]:
+        """The member that owns each skill; the first where none does."""
+        roles = [m.role.split("+") if isinstance(m, Agent) else [] for m in team.members]
+        return [next((i for i, r in enumerate(roles) if s in r), 0) for s in self.space.skills]
 
     def _owned(self, team: Team, owners: Sequence[int]) -> Team:
         members = self.space.with_roles(team.members, owners)
@@ -286,7 +294,12 @@ class Moves:
         rng.shuffle(trials)
         known = {self.space.normalise(one).hash, self.space.normalise(other).hash}
         for path, node, slot, given in trials[:50]:
-            changed = replace(node, **{slot: getattr(given, slot)}) if slot else given
+            changed: Node = given
+            if isinstance(node, Agent) and isinstance(given, Agent):
+                # The place keeps its role: what it owns is its team's affair.
+                changed = with_role(given, node.role)
+                if slot:
+                    changed = replace(node, **{slot: getattr(given, slot)})
             child = self.space.normalise(one.replace_at(path, changed))
             if child.hash not in known and not self.space.check(child):
                 return child

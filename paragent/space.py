@@ -270,8 +270,15 @@ class DesignSpace:
         return default_part(component_of("reasoning", chosen))
 
     def with_roles(self, members: Sequence[Node], owners: Sequence[int]) -> list[Node]:
-        """The members with the skills they own as role; a member without any keeps none."""
-        found: list[Node] = []
+        """The members with the skills they own as role. An agent that owns none takes the last
+        skill of whoever owns most, where that one keeps some: without a role it would never be
+        asked."""
+        found, owners = list[Node](), list(owners)
+        for i, member in enumerate(members):
+            if owners and isinstance(member, Agent) and i not in owners:
+                richest = max(owners, key=lambda o: (owners.count(o), -o))
+                if owners.count(richest) > 1:
+                    owners[len(owners) - 1 - owners[::-1].index(richest)] = i
         for i, member in enumerate(members):
             role = "+".join(s for s, o in zip(self.skills, owners, strict=True) if o == i)
             found.append(with_role(member, role) if isinstance(member, Agent) else member)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from scripted import ScriptedModel, task_run
@@ -33,6 +34,29 @@ def test_names_reports_and_likeness() -> None:
         "lists": 1,
         "more": 0,
     }
+
+
+def test_no_router_holds_an_agent_without_a_role() -> None:
+    """An agent that owns no kind of task would never be asked: however a team of agents came about
+    (top down, by edits, from two parents), each of its agents owns one of the five kinds."""
+    space = DesignSpace(
+        ("pocket-s", "pocket-m"),
+        available=frozenset({"labelled"}),
+        include=("direct", "classifier_router"),
+        limits=Limits(max_depth=2, max_members=4),
+        skills=("a", "b", "c", "d", "e"),
+    )
+    rng, seen = random.Random(0), 0
+    for _ in range(40):
+        one, other = space.sample(rng), space.sample(rng)
+        for design in (one, other, space.recombine(one, other, rng), *space.edits(one)):
+            if isinstance(design.root, Team):
+                roles = [m.role for m in design.root.members if isinstance(m, Agent)]
+                assert all(roles), design.label
+                seen += 1
+    assert seen > 100
+    alone = space.with_roles([agent("pocket-s"), agent("pocket-m")], [1, 1, 1, 1, 1])
+    assert [m.role for m in alone if isinstance(m, Agent)] == ["e", "a+b+c+d"]
 
 
 # -- nesting, spaces, bounds ----------------------------------------------------------------------
