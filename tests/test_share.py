@@ -531,4 +531,5 @@ def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "| different designs | 3 | sharing | 6.000 |  |" in text
     assert main([*words.split(), "--jobs", "1", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 20
-    assert main(["lab", "islands", "--table", "pocket-facts", "--islands", "1"]) == 2
+    for wrong in (["--islands", "1"], ["--searcher", "best_arm"], ["--searcher", "mctss"]):
+        assert main(["lab", "islands", "--table", "pocket-facts", *wrong]) == 2

@@ -26,7 +26,7 @@ from typing import Any
 
 from paragent.config import RunConfig
 from paragent.engine import Engine
-from paragent.errors import UsageError
+from paragent.errors import UnknownName, UsageError
 from paragent.lab.compare import in_processes
 from paragent.lab.shipped import open_table
 from paragent.lab.trial import Protocol, Truth, Watch, parse_searcher, recommended_front
@@ -74,7 +74,10 @@ def main(args: argparse.Namespace) -> int:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} is {getattr(args, name)}; wanted {least} or more")
     table = open_table(args.table)
-    parse_searcher(args.searcher)
+    name, options = parse_searcher(args.searcher)
+    if name not in searchers:  # rules for arms are told of no designs but their own
+        raise UnknownName("searcher that can share", name, searchers.names())
+    searchers[name].make(table.space, seed=0, cost="usd", **options)  # it may refuse the space
     noise: Noise = args.noise
     held = 0.5 if noise == "recorded" and table.outcomes is not None else 0.0
     protocol = Protocol(noise=noise, evals=args.evals, per_eval=args.eval_tasks, held_out=held)
