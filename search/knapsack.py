@@ -27,6 +27,7 @@ import numpy as np
 
 from paragent.composer import Composer, Trials
 from paragent.design import Design
+from paragent.errors import UnknownName, UsageError
 from paragent.knapsack import Inventory, Threshold, coverage, identity, offline, retrieval
 from paragent.outcome import CostName, Evaluation
 from paragent.registry import SearcherPlugin
@@ -66,9 +67,17 @@ class Knapsack:
         bar: float = 0.5,
     ) -> None:
         if composer not in COMPOSERS:
-            from paragent.errors import UnknownName
-
             raise UnknownName("composer", composer, COMPOSERS)
+        if not 0 <= price_budget < math.inf:
+            raise UsageError(
+                f"price_budget is {price_budget:g}; wanted dollars per 1,000 tasks, or 0 for three "
+                "times the dearest part"
+            )
+        for name, value in (("inventory", inventory), ("k", k), ("probes", probes)):
+            if value < 1:
+                raise UsageError(f"{name} is {value}; wanted 1 or more")
+        if not 0 <= bar < 1:
+            raise UsageError(f"bar is {bar:g}; wanted a share from 0 to less than 1")
         self._space, self._rng, self._cost = space, random.Random(seed), cost
         self._name, self._bar, self._k, self._seed = composer, bar, k, seed
         self._limit, self._most = price_budget, inventory

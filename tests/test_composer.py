@@ -8,7 +8,7 @@ import pytest
 
 from paragent.composer import Composer, Trials
 from paragent.design import Agent, Design, Part
-from paragent.errors import UnknownName
+from paragent.errors import UnknownName, UsageError
 from paragent.knapsack import Threshold
 from paragent.outcome import Evaluation, Failed, Measured, Outcome, Purpose, Usage
 from paragent.search.knapsack import Knapsack
@@ -173,3 +173,14 @@ def test_an_unknown_composer_is_named() -> None:
     """With the nearest right name."""
     with pytest.raises(UnknownName, match="online"):
         Knapsack(toy_space(), composer="onlin")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("price_budget", -1.0), ("price_budget", float("nan")), ("price_budget", float("inf")),
+     ("inventory", 0), ("k", 0), ("probes", -1), ("bar", 1.0)],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_misuse(option: str, value: float) -> None:
+    """Told with the option's name before anything is composed."""
+    with pytest.raises(UsageError, match=f"{option} is .*wanted"):
+        Knapsack(toy_space(), **{option: value})  # type: ignore[arg-type]
