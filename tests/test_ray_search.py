@@ -23,7 +23,13 @@ from scripted import ScriptedModel
 from paragent import ListBenchmark, optimize
 from paragent.api import resume
 from paragent.cli import main
-from paragent.cluster.session import ClusterError, Joined, check_address, ray_session
+from paragent.cluster.session import (
+    ClusterError,
+    Joined,
+    check_address,
+    ray_session,
+    the_ray,
+)
 from paragent.component import Component
 from paragent.errors import UsageError
 from paragent.registry import components
@@ -229,6 +235,19 @@ def test_a_closed_door_is_told_at_once() -> None:
     with pytest.raises(ClusterError, match=f"no Ray cluster answers at 127.0.0.1:{port}"):
         optimize(address=f"127.0.0.1:{port}")
     assert time.monotonic() - begin < 5
+
+
+def test_a_ray_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray raises a bare Exception of several lines then, on a machine that is too busy."""
+
+    def too_slow(**_: Any) -> None:
+        raise Exception("The current node timed out during startup.\n\nSee the logs")
+
+    monkeypatch.setattr(the_ray(), "init", too_slow)
+    monkeypatch.setattr(the_ray(), "is_initialized", lambda: False)
+    monkeypatch.setattr(the_ray(), "shutdown", lambda: None)
+    with pytest.raises(ClusterError, match=r"local: The current .* during startup\.$"):
+        ray_session("local").__enter__()
 
 
 @pytest.mark.parametrize("address", ["local", "auto", "none", "10.0.0.1:6379", "ray://head:10001"])
