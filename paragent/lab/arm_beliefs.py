@@ -35,8 +35,8 @@ STEPS, LEAST, EXPECTED, WORTH, COMMON = 3, 1e-5, 0.005, 1.0, 1.0
 #: Tasks of the average variance that an arm's own is lent.
 LENT = 100.0
 #: The least noise of an arm's own, in units of its whole noise as estimated: what arms share on a
-#: few tasks is easily overrated. LENT, OWN and EXPECTED have the best log score of the beliefs in
-#: unfinished races on two tables, among those tried (docs/lab.md).
+#: few tasks is easily overrated. LENT, OWN and EXPECTED are near the best log score of beliefs in
+#: unfinished races, among those tried (docs/lab.md).
 OWN = 1.0
 #: Rounds of alternating means.
 ROUNDS = 5
