@@ -14,6 +14,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -118,6 +119,18 @@ class Registry(Generic[T]):
         self.load()
         self._items.pop(name, None)
         self.version += 1
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What comes or goes inside is undone at the end (for notebooks and tests)."""
+        self.load()
+        items, found = dict(self._items), set(self._found)
+        try:
+            yield
+        finally:
+            if self._items != items or self._found != found:
+                self._items, self._found = items, found
+                self.version += 1
 
     def load(self) -> None:
         """Import the folder and the entry points, once."""

@@ -12,13 +12,20 @@ sys.path.insert(0, str(Path(__file__).parent))  # so that tests find `scripted`
 
 from scripted import Script, ScriptedModel, model_component
 
-from paragent.registry import components
+from paragent.registry import benchmarks, components, searchers
 
 
 @pytest.fixture(autouse=True)
 def _no_user_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests neither read nor write the user's own cache of answers."""
     monkeypatch.setenv("PARAGENT_CACHE", "off")
+
+
+@pytest.fixture(autouse=True)
+def _no_plugin_left() -> Iterator[None]:
+    """A test leaves no component, searcher or benchmark behind for the next one."""
+    with components.kept(), searchers.kept(), benchmarks.kept():
+        yield
 
 
 @pytest.fixture

@@ -82,9 +82,10 @@ class World:
 
     async def _calm(self) -> None:
         while True:
+            quiet = self.journal._timer is None
             for _ in range(50):  # turns of the loop
                 await asyncio.sleep(0)
-            if self.journal._timer is None:
+            if quiet and self.journal._timer is None:  # no commit came due during these turns
                 return
             await asyncio.sleep(0.001)
 
@@ -218,6 +219,21 @@ def test_a_worker_that_finishes_removes_what_it_unpacked(tmp_path: Path) -> None
     )
     asyncio.run(worker.finish())
     assert not folder.exists()
+
+
+def test_a_call_never_handed_to_a_dead_worker_is_not_held_for_billed() -> None:
+    """Two calls were in flight and stay unsure; the third waited for its turn, for two workers:
+    it is made on the other and charged once."""
+    world, one, two = World(Caps(usd=60.0)), ScriptedWorker(), ScriptedWorker()
+    for key in (b"a", b"b", b"c"):
+        one.ask(world.hub, key)  # two may run at once
+    two.ask(world.hub, b"c")
+    world.settle()
+    one.line.lose()
+    world.settle()
+    assert two.heard == [["go", 1]]
+    assert world.ledger.left("final-eval")["usd"] == 60.0 - 2 * 5.0 - 5.0
+    world.end()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,21 @@ def test_a_name_taken_twice_is_refused_unless_asked_for() -> None:
     assert "toy_for_test" not in components
 
 
+def test_what_is_registered_inside_kept_is_undone() -> None:
+    """New, replaced and removed plug-ins: all as before at the end, also after an error."""
+    before = {c.name: c for c in components}
+    with pytest.raises(RuntimeError), components.kept():
+        components.register(Component("toy_for_test", "reasoning", "one", build=lambda: None))
+        components.register(
+            Component("direct", "reasoning", "two", build=lambda: None), replace=True
+        )
+        components.unregister("chain_of_thought")
+        assert components["direct"].summary == "two" and "chain_of_thought" not in components
+        raise RuntimeError
+    assert {c.name: c for c in components} == before
+    assert "direct" not in {c.name for c in components.added()}
+
+
 def test_a_component_of_an_unknown_kind_is_refused() -> None:
     """The kinds are fixed."""
     with pytest.raises(ValueError, match="kind 'magic'"):

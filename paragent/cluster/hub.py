@@ -27,7 +27,7 @@ from paragent.outcome import Purpose
 from paragent.runtime.journal import completion_from_json, completion_to_json
 from paragent.runtime.limits import Limits, turns_of
 from paragent.runtime.model import Completion, LanguageModel, Request
-from paragent.runtime.retry import RetryPolicy
+from paragent.runtime.retry import NotSent, RetryPolicy
 from paragent.runtime.session import Session
 
 #: Requests stay on their worker; the session only hands them through.
@@ -36,6 +36,10 @@ _ELSEWHERE = Request(())
 
 class WorkerLost(Exception):
     """The worker that made a call is gone; whether the call was billed is not known."""
+
+
+class WorkerGone(WorkerLost, NotSent):
+    """It was gone before the call could be handed to it."""
 
 
 class _ModelFault(Exception):
@@ -56,7 +60,7 @@ class Line:
     async def attempt(self, number: int) -> Completion:
         """Have the worker make one attempt. Raises CallFailure, WorkerLost."""
         if self.lost:
-            raise WorkerLost
+            raise WorkerGone
         answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self.attempts[number] = answer
         self.say("go", number)

@@ -20,8 +20,12 @@ TRANSIENT = frozenset({"rate-limit", "timeout", "server", "connection", "malform
 MAYBE_BILLED = frozenset({"timeout", "connection", "malformed"})
 
 
-class UnsentFailure(CallFailure):
-    """A call that never reached its server, so that nothing can have been billed."""
+class NotSent(Exception):
+    """The call never reached its server, so that nothing can have been billed."""
+
+
+class UnsentFailure(CallFailure, NotSent):
+    """A failed call of that kind."""
 
 
 class BilledFailure(CallFailure):

@@ -21,7 +21,7 @@ from paragent.runtime.journal import Journal, Row, call_key
 from paragent.runtime.ledger import Ledger, Reservation
 from paragent.runtime.limits import Limiter, Limits
 from paragent.runtime.model import Completion, LanguageModel, Request
-from paragent.runtime.retry import MAYBE_BILLED, BilledFailure, RetryPolicy, UnsentFailure
+from paragent.runtime.retry import MAYBE_BILLED, BilledFailure, NotSent, RetryPolicy
 
 
 class RemoteModel(LanguageModel, Protocol):
@@ -241,11 +241,12 @@ class Session:
             await self._settle(reservation, row, flight)
             raise
         except CallFailure as failure:
-            unsure = failure.kind in MAYBE_BILLED and not isinstance(failure, UnsentFailure)
+            unsure = failure.kind in MAYBE_BILLED and not isinstance(failure, NotSent)
             self._let_go(reservation, flight, unsure=unsure and is_remote(model))
             raise
-        except BaseException:  # cancelled in mid-call, or a bug of the model's
-            self._let_go(reservation, flight, unsure=is_remote(model))
+        except BaseException as error:  # cancelled in mid-call, or a bug of the model's
+            unsure = is_remote(model) and not isinstance(error, NotSent)
+            self._let_go(reservation, flight, unsure=unsure)
             raise
         row = _row(model, key, purpose, completion)
         await self._settle(reservation, row, flight)
