@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -35,9 +36,19 @@ def facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: found for name in PACKAGES if (found := installed(name)) is not None},
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else "",
+        "command": _command(sys.argv),
         "git": submitted_from() or source(),
     }
+
+
+def _command(argv: list[str]) -> str:
+    """What to type again: the program's name without its folder, then the arguments, quoted for a shell."""
+    if not argv:
+        return ""
+    name = Path(argv[0]).name
+    return shlex.join(
+        [*(["python", "-m", "paragent"] if name == "__main__.py" else [name]), *argv[1:]]
+    )
 
 
 def submitted_from() -> dict[str, Any] | None:

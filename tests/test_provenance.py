@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paragent import __version__, provenance
+from paragent import __version__
 from paragent.cli import main
 from paragent.provenance import SUBMITTED, facts, source
 
@@ -48,6 +48,22 @@ def test_a_commit_and_whether_files_differ_from_it(tmp_path: Path) -> None:
     assert source(tmp_path / "runs") == {"commit": commit, "dirty": False}
     (tmp_path / "mine.py").write_text("a = 2\n")
     assert source(tmp_path) == {"commit": commit, "dirty": True}
+
+
+@pytest.mark.parametrize(
+    ("argv", "typed"),
+    [
+        (["/env/bin/paragent", "search", "--evals", "8"], "paragent search --evals 8"),
+        (["/env/paragent/__main__.py", "resume", "my run"], "python -m paragent resume 'my run'"),
+        ([], ""),
+    ],
+)
+def test_the_command_can_be_typed_again(
+    argv: list[str], typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program without its folder, or the module; a name with a space is quoted."""
+    monkeypatch.setattr("sys.argv", argv)
+    assert facts()["command"] == typed
 
 
 def test_without_git_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
