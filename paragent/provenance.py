@@ -42,7 +42,7 @@ def facts() -> dict[str, Any]:
 
 
 def _command(argv: list[str]) -> str:
-    """What to type again: the program's name without its folder, then the arguments, quoted for a shell."""
+    """What to type again: the program without its folder, arguments quoted for a shell."""
     if not argv:
         return ""
     name = Path(argv[0]).name

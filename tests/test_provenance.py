@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paragent import __version__
+from paragent import __version__, provenance
 from paragent.cli import main
 from paragent.provenance import SUBMITTED, facts, source
 
