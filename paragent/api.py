@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paragent.benchmark import Benchmark, CallsModels, Closes, check_tasks, tasks_digest
-from paragent.cluster.hire import check_where, hired
+from paragent.benchmark import Benchmark, Closes, tasks_digest
+from paragent.cluster.hire import check_where
 from paragent.config import RunConfig
-from paragent.design import Agent, Design, Part
 from paragent.engine import Engine, measurable
-from paragent.environment import Interactive
-from paragent.errors import CallFailure, StoreError, UnknownName, UsageError
+from paragent.errors import StoreError, UsageError
 from paragent.estimate import Estimate, estimate
 from paragent.executor import Executor, LocalExecutor
-from paragent.inventory import register_inventory, yaml_with
+from paragent.inventory import yaml_with
 from paragent.outcome import PASSING_KINDS
-from paragent.parts import templates
-from paragent.proposer import check_proposer, proposer_of
+from paragent.prepared import Prepared
+from paragent.proposer import proposer_of
 from paragent.provenance import facts
 from paragent.pruner import Pruner
-from paragent.registry import (
-    SearcherPlugin,
-    benchmark_of,
-    component_of,
-    components,
-    searchers,
-)
 from paragent.run import Run, stored_config
 from paragent.runtime.apart import callable_anywhere
 from paragent.runtime.apart import run as run_loop
-from paragent.runtime.cages import cage_tags
 from paragent.runtime.client import close_clients
 from paragent.runtime.journal import Journal, open_user_cache
 from paragent.runtime.ledger import Caps, Ledger
-from paragent.runtime.models_file import all_models, register_models, require_keys
 from paragent.runtime.pocket import close_pool
 from paragent.runtime.session import Session
-from paragent.searcher import Consults, Searcher, WarmStarts
-from paragent.share import check_folder, island
-from paragent.space import DesignSpace, Limits
+from paragent.searcher import WarmStarts
+from paragent.share import island
 from paragent.store import Store
-from paragent.template import flat, mistaken
-from paragent.warm_start import evidence, outcome_note, read_run, same_benchmark, save_model
+from paragent.warm_start import outcome_note, save_model
 from paragent.watcher import Progress, Watcher
 
 if TYPE_CHECKING:
@@ -86,7 +70,7 @@ def optimize(
     config = RunConfig.from_data(
         {"benchmark": name, "searcher": searcher, "evals": evals, **settings}
     )
-    prepared = _Prepared(config, None if isinstance(benchmark, str) else benchmark)
+    prepared = Prepared(config, None if isinstance(benchmark, str) else benchmark)
     folder = Path(out) if out else new_folder(prepared.config)
     if folder.exists():
         raise UsageError(f"{folder} exists already; a run needs a new folder (or: resume it)")
@@ -136,7 +120,7 @@ def resume(
         if wrong:
             raise UsageError(f"resume can change {', '.join(allowed)} only, not {wrong[0]!r}")
         earlier = store.meta("warm_start")
-        prepared = _Prepared(replace(stored, **changes), benchmark, stored=True, earlier=earlier)
+        prepared = Prepared(replace(stored, **changes), benchmark, stored=True, earlier=earlier)
         version = store.meta("benchmark_version")
         if prepared.benchmark.version != version:
             raise StoreError(
@@ -176,7 +160,7 @@ class Plan:
 
 def check(config: RunConfig, benchmark: Benchmark | None = None) -> Plan:
     """The plan of a request; nothing is spent. Raises UsageError where it cannot be carried out."""
-    prepared = _Prepared(config, benchmark)
+    prepared = Prepared(config, benchmark)
     found = estimate(prepared.config, prepared.space, prepared.benchmark)
     notes = list(prepared.notes)
     if config.proposer is not None:
@@ -189,7 +173,7 @@ def packed(config: RunConfig) -> tuple[bytes, tuple[str, ...]]:
     is spent. Raises UsageError where the request cannot be carried out."""
     from paragent.cluster.parcel import pack
 
-    prepared = _Prepared(config, None)
+    prepared = Prepared(config, None)
     models = (*prepared.models, *prepared.helpers)
     parcel = pack(prepared.config, prepared.benchmark, models, own=False)
     return parcel, tuple(prepared.remote)
@@ -198,200 +182,6 @@ def packed(config: RunConfig) -> tuple[bytes, tuple[str, ...]]:
 def open_run(path: str | Path) -> Run:
     """Read a run folder. Raises StoreError."""
     return Run(Path(path))
-
-
-class _Prepared:
-    """A request checked as a whole before anything is written or spent."""
-
-    def __init__(
-        self,
-        config: RunConfig,
-        benchmark: Benchmark | None,
-        *,
-        stored: bool = False,
-        earlier: Mapping[str, Any] | None = None,
-    ) -> None:
-        config = config.anchored()
-        if config.share is not None:
-            check_folder(Path(config.share))
-        if config.warm_start is not None and not stored:
-            earlier = read_run(Path(config.warm_start))
-        #: What another run measured, as it is kept with this one.
-        self.earlier = earlier
-        self.benchmark = benchmark or benchmark_of(config, stored=stored)
-        self._own = benchmark is not None
-        self.searcher = searchers[config.searcher]
-        _check_options(self.searcher, config.options)
-        if config.inventory:
-            register_inventory(config.inventory)
-        wrong = mistaken(config.prompts, templates()) if config.prompts else None
-        if wrong:
-            raise UsageError(f"{'.'.join(('prompts', *wrong[0]))}: {wrong[1]}")
-        self.notes: list[str] = [*getattr(self.benchmark, "notes", ())]
-        for split in ("dev", "test"):
-            check_tasks(config.benchmark, self.benchmark.tasks(split))
-        models = config.models or tuple(
-            c.name for c in components if c.kind == "model" and c.name.startswith("pocket-")
-        )
-        if any(name not in components for name in models):
-            register_models()  # those of models.yaml
-        for model in models:
-            component_of("model", model, "models")
-        helpers = self.benchmark.models if isinstance(self.benchmark, CallsModels) else ()
-        if any(name not in components for name in helpers):
-            register_models()
-        for name in helpers:
-            component_of("model", name, "judge")
-        specs = all_models() if config.models or helpers else {}
-        require_keys([specs[name] for name in (*models, *helpers) if name in specs])
-        self.remote = {name: specs[name] for name in (*models, *helpers) if name in specs}
-        self._check_proposer(config)
-        self.models = tuple(models)
-        self.helpers = tuple(helpers)
-        self._check_helpers(helpers, config)
-        prices = [component_of("model", m).price for m in models]
-        unknown = [
-            m
-            for m, p in zip(models, prices, strict=True)
-            if p is None or p.usd_per_mtok_in is None or p.usd_per_mtok_out is None
-        ]
-        if unknown and config.usd is not None:
-            raise UsageError(
-                f"a cap in dollars needs every price; unknown for: {', '.join(unknown)}"
-            )
-        if unknown and config.cost == "usd":
-            config = replace(config, cost="tokens")
-            self.notes.append(
-                f"no price is known for {', '.join(unknown)}: cost is counted in tokens"
-            )
-        elif config.cost == "usd" and all(p and p.usd(10**6, 10**6) == 0 for p in prices):
-            config = replace(config, cost="tokens")
-            self.notes.append(f"{', '.join(models)} cost nothing: cost is counted in tokens")
-        dev = len(self.benchmark.tasks("dev"))
-        if dev < config.tasks:
-            self.notes.append(
-                f"the dev split has {dev} tasks: designs are measured on {dev}, not {config.tasks}"
-            )
-        fresh = max(0, dev - config.tasks)
-        if fresh < config.confirm:
-            self.notes.append(
-                f"{fresh} fresh dev tasks are left to decide the front, not {config.confirm}"
-            )
-        test = len(self.benchmark.tasks("test"))
-        if test < config.test_tasks:
-            self.notes.append(
-                f"the test split has {test} tasks: the front is reported on {test}, "
-                f"not {config.test_tasks}"
-            )
-        self.config = config
-        context = self.benchmark.context
-        self.space = DesignSpace(
-            models=self.models,
-            include=config.include,
-            exclude=config.exclude,
-            limits=Limits(
-                max_depth=config.max_depth,
-                max_members=config.max_members,
-                max_calls_per_task=config.max_calls_per_task,
-                max_tools=config.max_tools,
-            ),
-            available=context.tags | cage_tags(),
-            skills=context.skills,
-            steps=self.benchmark.steps if isinstance(self.benchmark, Interactive) else 0,
-            plays=self.benchmark.plays if isinstance(self.benchmark, Interactive) else 1,
-            prompts=flat(config.prompts),
-            subagents=config.subagents,
-        )
-        self.space.sample(random.Random(0))  # an empty space is a misuse, said before the search
-        self.proposer = self._proposer(config)  # so is an option that the searcher refuses
-        if config.proposer is not None and not isinstance(self.proposer, Consults):
-            self.notes.append(
-                f"searcher {self.searcher.name} asks no language model for advice: "
-                f"{config.proposer} is not used"
-            )
-        if earlier is not None:
-            self._start_warm(earlier)
-
-    def _proposer(self, config: RunConfig) -> Searcher:
-        options = dict(config.options)
-        if self.searcher.reads_tasks:
-            options["questions"] = {t.id: t.question for t in self.benchmark.tasks("dev")}
-        return self.searcher.make(self.space, seed=config.seed, cost=config.cost, **options)
-
-    def _start_warm(self, earlier: Mapping[str, Any]) -> None:
-        """Hand the earlier run's evaluations to a searcher that can use them, and say so."""
-        usable, said = evidence(earlier, self.space, self.config.cost)
-        if not isinstance(self.proposer, WarmStarts):
-            said = f"searcher {self.searcher.name} cannot start from an earlier run: it is ignored"
-        elif usable:
-            benchmark = self.benchmark
-            same = same_benchmark(earlier, self.config.benchmark, benchmark.version)
-            self.proposer.warm(usable, same=same)
-        self.notes.append(said)
-
-    def _check_proposer(self, config: RunConfig) -> None:
-        """A language model that gives advice: it must be able to, and be reachable."""
-        name = config.proposer
-        if name is not None and name not in components:
-            register_models()
-        check_proposer(config)
-        spec = all_models().get(name) if name is not None else None
-        if name is not None and spec is not None:
-            require_keys([spec])
-            self.remote[name] = spec
-
-    def _check_helpers(self, helpers: Sequence[str], config: RunConfig) -> None:
-        """A judge spends under the same caps; one that answers and judges is told of."""
-        for name in helpers:
-            price = component_of("model", name).price
-            if config.usd is not None and (price is None or price.usd(1, 1) is None):
-                raise UsageError(
-                    f"a cap in dollars needs every price; unknown for the judge: {name}"
-                )
-            if name in self.models:
-                self.notes.append(f"{name} judges answers that it may have given itself")
-
-    def hired(self, address: str, workers: int | None) -> AbstractContextManager[Workforce | None]:
-        """Workers that are ready for this request; None for address none."""
-        models = (*self.models, *self.helpers)
-        return hired(address, workers, self.config, self.benchmark, models, own=self._own)
-
-    def check_lines(self, address: str) -> None:
-        """Raise CallFailure where a model's server cannot be reached. Workers on other machines
-        may reach what this one does not: then they find out themselves."""
-        if not self.remote or address not in ("none", "local"):
-            return
-        from paragent.runtime.reach import unreached
-
-        for model, why in run_loop(unreached(self.remote.values())).items():
-            url = self.remote[model].base_url
-            raise CallFailure(
-                "connection",
-                f"model {model}: no line to {url} ({why}); start the server or correct the "
-                "model's base_url. Nothing was spent",
-            )
-
-    def add_subagents(self, bodies: Mapping[str, Any], store: Store) -> None:
-        """Keep what a model described with the run's settings: exports and resume need it."""
-        inventory = self.config.inventory
-        known = inventory.get("subagents") or {}
-        if not isinstance(known, Mapping):  # names alone
-            known = dict.fromkeys([known] if isinstance(known, str) else known)
-        merged = {**inventory, "subagents": {**known, **bodies}}
-        self.config = replace(self.config, inventory=merged)
-        store.set_meta("config", self.config.to_data())
-
-    def baseline(self) -> Design:
-        """The cheapest model (by price of input and output) answering directly."""
-
-        def price(name: str) -> tuple[float, str]:
-            p = component_of("model", name).price
-            if p is None or p.usd_per_mtok_in is None or p.usd_per_mtok_out is None:
-                return float("inf"), name
-            return p.usd_per_mtok_in + p.usd_per_mtok_out, name
-
-        cheapest = min(self.models, key=price)
-        return self.space.normalise(Design(Agent(Part(cheapest), Part("direct"))))
 
 
 def new_folder(config: RunConfig) -> Path:
@@ -406,19 +196,8 @@ def new_folder(config: RunConfig) -> Path:
     return folder
 
 
-def _check_options(searcher: SearcherPlugin, given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if name not in searcher.options:
-            raise UnknownName(f"option of searcher {searcher.name!r}", name, searcher.options)
-        default = searcher.options[name]
-        if isinstance(default, int | float) and not isinstance(value, int | float):
-            raise UsageError(
-                f"option {name!r} of searcher {searcher.name!r} is {value!r}; wanted a number"
-            )
-
-
 async def _run(
-    prepared: _Prepared, store: Store, progress: Progress | None, force: Workforce | None = None
+    prepared: Prepared, store: Store, progress: Progress | None, force: Workforce | None = None
 ) -> None:
     config = prepared.config
     journal = Journal(store.folder / CALLS)
@@ -507,7 +286,7 @@ async def _run(
     watcher.say("done", store.meta("stopped_by"))
 
 
-def _user_cache(prepared: _Prepared) -> Journal | None:
+def _user_cache(prepared: Prepared) -> Journal | None:
     """The user's cache of endpoint answers; a run goes on without one that cannot be used."""
     if not prepared.remote:
         return None

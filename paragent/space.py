@@ -4,7 +4,7 @@ One grammar, `_grow`, says how a design is built from the top: what is the root,
 and parameters, its members, then the slots of each agent. Everything top-down is derived from it:
 `next` and `build` for tree searches, `sample`, and the names under which Optuna sees the choices.
 Moves on finished designs (`paragent.moves`) work on the tree itself. `check` is the one
-judge of what is legal, whoever made the design.
+judge of what is legal, whoever made the design (`paragent.legality`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from typing import TypeVar
 
 from paragent.component import Component, Kind
 from paragent.design import OWN_MODEL, Agent, Design, Node, Param, Part, Team
-from paragent.errors import InvalidDesign, UnknownName, UsageError
-from paragent.moves import Moves, plain
+from paragent.errors import UnknownName, UsageError
+from paragent.legality import Legality
+from paragent.moves import Moves
 from paragent.parts import (
     call_bound,
     default_part,
-    expand,
     features_of,
-    find_part,
     lacks,
     normal,
     shares_skills,
@@ -37,7 +36,7 @@ from paragent.parts import (
     usd_bound,
     with_role,
 )
-from paragent.registry import MOST_REMEMBERED, component_of
+from paragent.registry import component_of
 from paragent.registry import components as all_components
 from paragent.searcher import Bounds, Decision, Partial
 
@@ -86,8 +85,7 @@ class DesignSpace:
             raise UsageError("a space needs at least one model")
         self.limits, self.available, self.skills = limits, available, tuple(skills)
         self.steps, self.plays, self.prompts = steps, plays, tuple(prompts)
-        self._legal: set[str] = set()
-        self._legal_at = -1
+        self._legality = Legality(self)
         self._played: dict[tuple[str, str], list[str]] = {}
         for name in (*(include or ()), *exclude):
             if name not in all_components:
@@ -120,10 +118,10 @@ class DesignSpace:
                     f"{', '.join(lacking)}; include another, such as direct"
                 )
         self.by_kind["subagent"] = self._ready(subagents)
-        self._unfit: set[str] = set()  # chosen, but no model and reasoning here give what it needs
+        self.unfit: set[str] = set()  # chosen, but no model and reasoning here give what it needs
         for kind in ("reasoning", "planning", "memory", "tool", "guard"):
             usable = tuple(c for c in self.by_kind[kind] if self._usable(c))
-            self._unfit |= {c.name for c in self.by_kind[kind]} - {c.name for c in usable}
+            self.unfit |= {c.name for c in self.by_kind[kind]} - {c.name for c in usable}
             self.by_kind[kind] = usable
 
     # -- the grammar ----------------------------------------------------------------------------
@@ -366,126 +364,7 @@ class DesignSpace:
 
     def check(self, design: Design) -> list[str]:
         """Why the design is not legal, each reason with its path; empty where it is."""
-        reasons: list[str] = []
-        self._check_node(design.root, "root", reasons)
-        if design.depth > self.limits.max_depth:
-            reasons.append(f"root: {design.depth} levels; at most {self.limits.max_depth}")
-        if not reasons:
-            bounds, calls = self.bounds(design), call_bound(design.root)
-            if calls > self.limits.max_calls_per_task:
-                reasons.append(
-                    f"root: up to {calls} calls per task; at most {self.limits.max_calls_per_task}"
-                )
-            dear = self.limits.max_usd_per_task
-            if dear is not None and (bounds.usd is None or bounds.usd > dear):
-                reasons.append(f"root: up to ${bounds.usd} per task; at most ${dear}")
-        return reasons
-
-    def _check_node(self, node: Node, at: str, reasons: list[str]) -> None:
-        if isinstance(node, Agent):
-            self._check_agent(node, at, reasons)
-            return
-        if self._known_legal(node):
-            return
-        known = len(reasons)
-        self._check_team(node, at, reasons)
-        if len(reasons) == known:
-            self._legal.add(node.text)
-
-    def _check_team(self, node: Team, at: str, reasons: list[str]) -> None:
-        topology = self._check_part("topology", node.topology, f"{at}.topology", reasons)
-        if topology is not None:
-            low, high = topology.members
-            high = min(high, self.limits.max_members)
-            if not low <= len(node.members) <= high:
-                reasons.append(
-                    f"{at}.members: {len(node.members)} members; {topology.name} takes "
-                    f"{low} to {high}"
-                )
-            if "routes" in topology.provides and _alike(node.members):
-                reasons.append(
-                    f"{at}.members: {len(node.members)} equal members; {topology.name} hands a "
-                    "task to one of them, so they must differ"
-                )
-            self._check_models(topology, node, at, reasons)
-            if topology.lead and node.lead is None:
-                reasons.append(f"{at}.lead: {topology.name} needs a lead")
-            if not topology.lead and node.lead is not None:
-                reasons.append(f"{at}.lead: {topology.name} has no lead")
-        if node.lead is not None:
-            self._check_agent(node.lead, f"{at}.lead", reasons)
-        for i, member in enumerate(node.members):
-            self._check_node(member, f"{at}.members[{i}]", reasons)
-
-    def _check_models(self, topology: Component, team: Team, at: str, reasons: list[str]) -> None:
-        """What the topology requires must come from its lead's model or, without one, from all."""
-        needed = set(topology.requires) - self.available
-        if not needed:
-            return
-        where = f"{at}.topology: {topology.name} requires {', '.join(sorted(needed))}"
-        whole = Design(team if team.lead is None else team.lead)
-        for path, agent in whole.agents():
-            model = find_part("model", agent.model)
-            if model is not None and not needed <= set(model.provides):
-                who = f"{at}.lead" if team.lead is not None else _yaml_path(at, path)
-                reasons.append(f"{where}, which model {agent.model.name} ({who}) does not give")
-                return
-
-    def _check_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
-        if self._known_legal(agent):
-            return
-        known = len(reasons)
-        self._judge_agent(agent, at, reasons)
-        if len(reasons) == known:
-            self._legal.add(agent.text)
-
-    def _known_legal(self, node: Node) -> bool:
-        if self._legal_at != all_components.version or len(self._legal) > MOST_REMEMBERED:
-            self._legal.clear()
-            self._legal_at = all_components.version
-        return node.text in self._legal
-
-    def _judge_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
-        brought = agent.subagent is not None
-        try:
-            agent = expand(agent, at)
-        except (UnknownName, InvalidDesign) as error:
-            reasons.append(str(error))
-            return
-        for kind, where, part in slots_of(agent, at):
-            free = brought and kind not in ("model", "subagent")  # a sub-agent brings the rest
-            self._check_part(kind, part, where, reasons, free)
-        reasons += lacks(agent, self.available, at)
-        if len(agent.tools) > self.limits.max_tools and not brought:
-            reasons.append(f"{at}.tools: {len(agent.tools)} tools; at most {self.limits.max_tools}")
-
-    def _check_part(
-        self, kind: Kind, part: Part, at: str, reasons: list[str], brought: bool = False
-    ) -> Component | None:
-        try:
-            component = component_of(kind, part.name, at)
-        except UnknownName as unknown:
-            reasons.append(str(unknown))
-            return None
-        if (
-            not brought
-            and not self._offers(kind, component)
-            and component.name not in self._unfit  # `_check_agent` says it better
-            and not (kind == "topology" and not self.able(component))  # so does `_check_models`
-        ):
-            reasons.append(f"{at}: {part.name} is not among the chosen components")
-        for key, value in part.params:
-            legal = component.params.get(key)
-            if legal is None:
-                known = ", ".join(sorted(component.params)) or "none"
-                reasons.append(f"{at}.{part.name}: no parameter {key!r}; known: {known}")
-            elif value not in legal:
-                values = ", ".join(map(str, legal))
-                reasons.append(f"{at}.{part.name}.{key}: {value!r} is not one of {values}")
-        return component
-
-    def _offers(self, kind: Kind, component: Component) -> bool:
-        return any(component is c for c in self.by_kind[kind]) or component in self.by_kind[kind]
+        return self._legality.check(design)
 
     # -- bounds and features --------------------------------------------------------------------
 
@@ -530,17 +409,6 @@ class DesignSpace:
         """`one` with a slot or a subtree of `other`; where nothing legal and new comes of it, a
         random edit of `one`, or `one` itself where it has none."""
         return self._moves.recombine(one, other, rng)
-
-
-def _alike(members: Sequence[Node]) -> bool:
-    """Whether there are several, equal but for their roles."""
-    return len({plain(m).text for m in members}) == 1 < len(members)
-
-
-def _yaml_path(at: str, path: str) -> str:
-    """A node's path below `at` as it reads in the YAML."""
-    steps = path.split(".") if path else []
-    return at + "".join(f".{s}" if s == "lead" else f".members[{s}]" for s in steps)
 
 
 def _name(component: Component) -> str:
