@@ -35,6 +35,7 @@ def results(said: dict[str, Any], folder: Path) -> tuple[Any, ...]:
     return told, [p["design"] for p in said["front"]], said["proposer"]
 
 
+@pytest.mark.slow
 def test_a_run_with_faults_goes_on_and_resumes_to_the_same(tmp_path: Path) -> None:
     """Every call to the proposer breaks, and some were billed: all are counted, the search ends,
     and a resumed run asks for nothing again."""
