@@ -79,7 +79,8 @@ class Sandbox:
             ran = await _talk(cage, "print(6 * 7)", "", self.limits)
         except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError):
             assert cage.stderr is not None
-            cage.kill()
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                cage.kill()
             said = (await cage.stderr.read()).decode(errors="replace").strip().splitlines()
             await cage.wait()
             raise UsageError(
