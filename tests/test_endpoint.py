@@ -202,7 +202,7 @@ def test_each_fault_has_its_kind(config: FakeConfig, kind: str) -> None:
     """Every way to fail is its own word, and none takes longer than the time-out."""
     begin = time.monotonic()
     assert failure(config, ask("hello there"), timeout_s=0.3).kind == kind
-    assert time.monotonic() - begin < 5.0
+    assert time.monotonic() - begin < 20.0
 
 
 def test_retry_after_is_read() -> None:

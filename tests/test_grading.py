@@ -168,7 +168,7 @@ def test_equal_formulas_are_found_by_math_verify() -> None:
         grader.seconds = 3.0
         begin = time.perf_counter()
         hang = await grader.score("7", "\\boxed{9^{9^{9^{9^9}}}}")
-        assert time.perf_counter() - begin < 6
+        assert time.perf_counter() - begin < 20
         await grader.aclose()
         return [*first, hang]
 

@@ -139,7 +139,7 @@ def test_a_slow_tool_holds_nobody_up_and_is_left_behind_at_its_limit() -> None:
     release.set()
     assert said == "error: slow took longer than 0.3 s"
     assert ticks > 10
-    assert time.perf_counter() - begin < 5, "the loop's end does not wait for the thread"
+    assert time.perf_counter() - begin < 25, "the loop's end does not wait for the thread"
 
 
 def test_a_tool_that_hangs_again_and_again_is_refused_at_once(
