@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from paragent.outcome import CostName, Evaluation
 from paragent.searcher import Decision, Partial, Proposal, Space
+from paragent.selection import climbs_alone
 
 if TYPE_CHECKING:
     import optuna
@@ -25,7 +26,8 @@ RANDOM_TRIES = 300
 
 
 class OptunaSearcher:
-    """Maximises score and minimises log10 cost with the given sampler (fresh, seeded)."""
+    """Maximises score and minimises log10 cost with the given sampler (fresh, seeded); with
+    `objectives` "score", the score alone."""
 
     def __init__(
         self,
@@ -34,15 +36,20 @@ class OptunaSearcher:
         cost: CostName,
         name: str,
         seed: int,
+        objectives: str = "both",
     ) -> None:
         import optuna
+
+        self._alone = climbs_alone(objectives)
+        directions: list[Literal["maximize", "minimize"]] = ["maximize"]
+        directions += [] if self._alone else ["minimize"]
 
         self._space, self._cost, self._name = space, cost, name
         self._rng = random.Random(seed)
         before = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            self._study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+            self._study = optuna.create_study(directions=directions, sampler=sampler)
         finally:
             optuna.logging.set_verbosity(before)
         self._open: dict[str, optuna.trial.Trial] = {}
@@ -98,8 +105,10 @@ class OptunaSearcher:
         if trial is None:
             return
         score, cost = evaluation.score, evaluation.cost(self._cost)
-        if score is None or cost is None:
+        if score is None or (cost is None and not self._alone):
             self._study.tell(trial, state=TrialState.FAIL)
+        elif self._alone or cost is None:
+            self._study.tell(trial, score)
         else:
             if cost > 0:
                 self._cheapest = min(self._cheapest, math.log10(cost))

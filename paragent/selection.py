@@ -1,4 +1,4 @@
-"""Which node of a search tree to grow from: rules of selection, and the trade-off they climb."""
+"""What a searcher climbs, and which node of a search tree to grow from."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paragent.errors import UsageError
 from paragent.value.ridge import Vector
 from paragent.value.surrogate import Belief
+
+
+def climbs_alone(objectives: str) -> bool:
+    """Whether the score alone is climbed: "score", and not "both". Raises UsageError otherwise."""
+    if objectives not in ("both", "score"):
+        raise UsageError(f"objectives is {objectives!r}; wanted both or score")
+    return objectives == "score"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ Two independent processes, of score and of log10 cost, over the space's features
 the highest expected gain in hypervolume is measured next (EHVI: Emmerich, Deutz and Klinkenberg
 2011; in two objectives the exact sum over strips of the front, Hupkens et al. 2015). The kernel is
 squared exponential on features scaled to unit variance; its length and noise are chosen on a grid
-by marginal likelihood (Rasmussen and Williams 2006, section 5.4).
+by marginal likelihood (Rasmussen and Williams 2006, section 5.4). With `objectives` "score" it
+climbs the score alone, by expected improvement (Jones, Schonlau and Welch 1998, section 4.1).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from paragent.design import Design
 from paragent.outcome import CostName, Evaluation
 from paragent.registry import SearcherPlugin
 from paragent.searcher import Proposal, Space
+from paragent.selection import climbs_alone
 from paragent.unasked import random_unasked
 
 Floats = NDArray[np.float64]
@@ -68,6 +70,18 @@ def _square(a: Floats, b: Floats) -> Floats:
     return found
 
 
+def below(limit: float, mean: Floats, deviation: Floats) -> Floats:
+    """E[(limit - X)+] of each candidate's normal [m]."""
+    from scipy.special import ndtr
+
+    if limit == -math.inf:
+        return np.zeros_like(mean)
+    u = (limit - mean) / deviation
+    density = np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi)
+    expected: Floats = (limit - mean) * ndtr(u) + deviation * density
+    return expected
+
+
 def ehvi(
     front: Sequence[tuple[float, float]],
     reference: tuple[float, float],
@@ -79,23 +93,13 @@ def ehvi(
     The two objectives are independent normals. The region that is not dominated is cut into
     strips along the first objective; in each the gain is a product of two expectations.
     """
-    from scipy.special import ndtr
-
-    def below(limit: float, k: int) -> Floats:
-        """E[(limit - X)+] of every candidate in objective k."""
-        if limit == -math.inf:
-            return np.zeros_like(means[k])
-        u = (limit - means[k]) / deviations[k]
-        density = np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi)
-        expected: Floats = (limit - means[k]) * ndtr(u) + deviations[k] * density
-        return expected
-
     inside = sorted(p for p in front if p[0] < reference[0] and p[1] < reference[1])
     edges = [-math.inf, *(x for x, _ in inside), reference[0]]
     heights = [reference[1], *np.minimum.accumulate([y for _, y in inside]).tolist()]
     gain: Floats = np.zeros_like(means[0])
     for left, right, height in zip(edges, edges[1:], heights, strict=False):
-        gain += (below(right, 0) - below(left, 0)) * below(float(height), 1)
+        strip = below(right, means[0], deviations[0]) - below(left, means[0], deviations[0])
+        gain += strip * below(float(height), means[1], deviations[1])
     return gain
 
 
@@ -103,10 +107,16 @@ class Gp:
     """See the module. `startup` random designs come first."""
 
     def __init__(
-        self, space: Space, *, seed: int = 0, cost: CostName = "usd", startup: int = 6
+        self,
+        space: Space,
+        *,
+        seed: int = 0,
+        cost: CostName = "usd",
+        startup: int = 6,
+        objectives: str = "both",
     ) -> None:
         self._space, self._rng, self._cost = space, random.Random(seed), cost
-        self._startup = startup
+        self._startup, self._alone = startup, climbs_alone(objectives)
         self._points: dict[str, tuple[Design, float, float]] = {}  # log10 cost, -score
         self._asked: set[str] = set()
         self._rows: dict[str, Mapping[str, float]] = {}
@@ -126,7 +136,7 @@ class Gp:
 
     def _best(self) -> Design | None:
         points = list(self._points.values())
-        front = [p for p in points if not any(_beats(q, p) for q in points)]
+        front = [p for p in points if not any(self._beats(q, p) for q in points)]
         pool = [self._space.sample(self._rng) for _ in range(CANDIDATES)]
         for design, _, _ in self._rng.sample(front, min(PARENTS, len(front))):
             pool += self._edits(design)
@@ -136,17 +146,25 @@ class Gp:
         known = points[-MEMORY:]
         x, at = self._matrix([d for d, _, _ in known], new)
         values = np.array([(c, s) for _, c, s in known])
-        fits = [posterior(x, values[:, k], at) for k in (0, 1)]
-        worst = tuple(float(v) for v in np.array([(c, s) for _, c, s in points]).max(axis=0))
-        gain = ehvi(
-            [(c, s) for _, c, s in front],
-            (worst[0], worst[1]),
-            (fits[0][0], fits[1][0]),
-            (fits[0][1], fits[1][1]),
-        )
+        if self._alone:
+            gain = below(min(s for _, _, s in points), *posterior(x, values[:, 1], at))
+        else:
+            fits = [posterior(x, values[:, k], at) for k in (0, 1)]
+            worst = tuple(float(v) for v in np.array([(c, s) for _, c, s in points]).max(axis=0))
+            gain = ehvi(
+                [(c, s) for _, c, s in front],
+                (worst[0], worst[1]),
+                (fits[0][0], fits[1][0]),
+                (fits[0][1], fits[1][1]),
+            )
         # Rounded, so that the last bits of a processor's arithmetic decide nothing.
         ranked = zip(new, gain / (float(gain.max()) or 1.0), strict=True)
         return max(ranked, key=lambda pair: (round(float(pair[1]), 6), pair[0].hash))[0]
+
+    def _beats(self, one: tuple[Design, float, float], other: tuple[Design, float, float]) -> bool:
+        if self._alone:
+            return one[2] < other[2]
+        return one[1] <= other[1] and one[2] <= other[2] and one[1:] != other[1:]
 
     def _edits(self, design: Design) -> Sequence[Design]:
         if design.hash not in self._near:
@@ -169,7 +187,7 @@ class Gp:
     def tell(self, evaluation: Evaluation) -> None:
         """A measured design of known cost is a point; a free one stands a decade below the rest."""
         self._asked.add(evaluation.design.hash)
-        score, cost = evaluation.score, evaluation.cost(self._cost)
+        score, cost = evaluation.score, 1.0 if self._alone else evaluation.cost(self._cost)
         if score is None or cost is None:
             return
         cheapest = min((c for _, c, _ in self._points.values()), default=-6.0)
@@ -177,15 +195,11 @@ class Gp:
         self._points[evaluation.design.hash] = (evaluation.design, log_cost, -score)
 
 
-def _beats(one: tuple[Design, float, float], other: tuple[Design, float, float]) -> bool:
-    return one[1] <= other[1] and one[2] <= other[2] and one[1:] != other[1:]
-
-
 GP = SearcherPlugin(
     name="gp",
     summary="a plain Gaussian process with expected hypervolume improvement",
     make=Gp,
-    options={"startup": 6},
+    options={"startup": 6, "objectives": "both"},
     paper="Emmerich, Deutz and Klinkenberg 2011, Hypervolume-based expected improvement; "
     "Rasmussen and Williams 2006, section 5.4",
 )

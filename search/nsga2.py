@@ -9,19 +9,24 @@ from paragent.searcher import Space
 
 
 def make(
-    space: Space, *, seed: int = 0, cost: CostName = "usd", population: int = 20
+    space: Space,
+    *,
+    seed: int = 0,
+    cost: CostName = "usd",
+    population: int = 20,
+    objectives: str = "both",
 ) -> OptunaSearcher:
-    """`population` designs per generation."""
+    """`population` designs per generation; `objectives`: "both", or "score" alone."""
     import optuna
 
     sampler = optuna.samplers.NSGAIISampler(seed=seed, population_size=population)
-    return OptunaSearcher(space, sampler, cost, "nsga2", seed)
+    return OptunaSearcher(space, sampler, cost, "nsga2", seed, objectives)
 
 
 NSGA2 = SearcherPlugin(
     name="nsga2",
     summary="Optuna's NSGA-II",
     make=make,
-    options={"population": 20},
+    options={"population": 20, "objectives": "both"},
     paper="Deb et al. 2002, A Fast and Elitist Multiobjective Genetic Algorithm, section III",
 )

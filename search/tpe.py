@@ -9,21 +9,26 @@ from paragent.searcher import Space
 
 
 def make(
-    space: Space, *, seed: int = 0, cost: CostName = "usd", startup: int = 10
+    space: Space,
+    *,
+    seed: int = 0,
+    cost: CostName = "usd",
+    startup: int = 10,
+    objectives: str = "both",
 ) -> OptunaSearcher:
-    """`startup` random trials come first."""
+    """`startup` random trials come first; `objectives`: "both", or "score" alone."""
     import optuna
 
     sampler = optuna.samplers.TPESampler(
         seed=seed, n_startup_trials=startup, multivariate=False, constant_liar=True
     )
-    return OptunaSearcher(space, sampler, cost, "tpe", seed)
+    return OptunaSearcher(space, sampler, cost, "tpe", seed, objectives)
 
 
 TPE = SearcherPlugin(
     name="tpe",
     summary="Optuna's multi-objective TPE",
     make=make,
-    options={"startup": 10},
+    options={"startup": 10, "objectives": "both"},
     paper="Ozaki et al. 2022, Multiobjective Tree-Structured Parzen Estimator, section 4",
 )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from paragent.design import Design
+from paragent.errors import UsageError
 from paragent.factor_space import FactorSpace, row_levels
 from paragent.outcome import Evaluation, Measured, Usage
 from paragent.pareto import hypervolume
@@ -19,7 +20,7 @@ from paragent.search.aflow import chances
 from paragent.search.ageing_evolution import AgeingEvolution
 from paragent.search.agentsquare import AgentSquare, distance
 from paragent.search.exhaustive import Exhaustive, walk
-from paragent.search.gp import Gp, ehvi, posterior
+from paragent.search.gp import Gp, below, ehvi, posterior
 from paragent.search.greedy import Greedy
 from paragent.searcher import Searcher
 
@@ -172,6 +173,34 @@ def test_a_certain_point_gains_its_rectangle() -> None:
     point = (np.array([0.5]), np.array([0.5]))
     assert float(ehvi([], (1.0, 1.0), point, sure)[0]) == pytest.approx(0.25)
     assert float(ehvi([(0.4, 0.4)], (1.0, 1.0), point, sure)[0]) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "gp"])
+def test_with_the_score_alone_costs_change_nothing(name: str) -> None:
+    """Rising or falling prices: the same designs in the same order; with both aims they matter."""
+
+    def designs(price: float, **options: str) -> list[str]:
+        made = searchers[name].make(SPACE, seed=2, cost="usd", **options)
+        found = []
+        for _ in range(45):
+            (proposal,) = made.ask(1)
+            usd = 10 ** (price * value(proposal.design))
+            made.tell(told(proposal.design, value(proposal.design), usd))
+            found.append(proposal.design.hash)
+        return found
+
+    alone = designs(3, objectives="score")
+    assert alone == designs(-3, objectives="score")
+    assert designs(3) != designs(-3)
+    with pytest.raises(UsageError, match="objectives is 'cost'; wanted both or score"):
+        searchers[name].make(SPACE, seed=0, cost="usd", objectives="cost")
+
+
+def test_expected_improvement_by_hand() -> None:
+    """A standard normal below 0: its density at 0, 0.3989; a sure 0.2 below 0.5: 0.3."""
+    found = below(0.0, np.array([0.0]), np.array([1.0]))
+    assert float(found[0]) == pytest.approx(0.39894, abs=1e-5)
+    assert float(below(0.5, np.array([0.2]), np.array([1e-9]))[0]) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("name", PEERS)
