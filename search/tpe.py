@@ -15,12 +15,17 @@ def make(
     cost: CostName = "usd",
     startup: int = 10,
     objectives: str = "both",
+    multivariate: int = 1,
 ) -> OptunaSearcher:
-    """`startup` random trials come first; `objectives`: "both", or "score" alone."""
+    """`startup` random trials come first; `objectives`: "both", or "score" alone. `multivariate`:
+    choices that every design has are drawn together, as is Optuna's default; 0: one by one."""
     import optuna
 
     sampler = optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=startup, multivariate=False, constant_liar=True
+        seed=seed,
+        n_startup_trials=startup,
+        multivariate=bool(multivariate),
+        constant_liar=True,
     )
     return OptunaSearcher(space, sampler, cost, "tpe", seed, objectives)
 
@@ -29,6 +34,6 @@ TPE = SearcherPlugin(
     name="tpe",
     summary="Optuna's multi-objective TPE",
     make=make,
-    options={"startup": 10, "objectives": "both"},
+    options={"startup": 10, "objectives": "both", "multivariate": 1},
     paper="Ozaki et al. 2022, Multiobjective Tree-Structured Parzen Estimator, section 4",
 )
