@@ -14,9 +14,19 @@ from test_recorded import CSV, YAML, write
 
 from paragent.cli import main
 from paragent.design import Agent, Design, Part, Team
+from paragent.lab.compare import regret_saved
 from paragent.lab.compare_page import anytime
 from paragent.lab.record import flat
-from paragent.lab.trial import Protocol, Truth, first, parse_searcher, recommended, run_trial
+from paragent.lab.trial import (
+    Protocol,
+    Truth,
+    first,
+    likeliest,
+    luckiest,
+    parse_searcher,
+    recommended,
+    run_trial,
+)
 from paragent.lab.verdicts import summary, verdicts
 from paragent.outcome import Evaluation, Measured, Usage
 from paragent.recorded import DesignTable, load_table
@@ -67,6 +77,41 @@ def test_a_recommendation_is_not_the_luckiest_short_run() -> None:
     assert recommended({0: evaluation(1.0, 4), 1: evaluation(0.9, 50)}) == 1
     assert recommended({0: evaluation(0.9, 50, 2.0), 1: evaluation(0.9, 50, 1.0)}) == 1
     assert recommended({}) is None
+
+
+def test_three_ways_to_recommend() -> None:
+    """The luckiest mean is that of four tasks; the own rule asks for half of the most tasks; the
+    posterior knows what the other `poor` designs scored, and takes the one at .70 for chance."""
+    shades = tuple(str(i) for i in range(8))
+    levels = tuple((kind, shade) for kind in ("good", "poor") for shade in shades)
+    made = DesignTable(
+        "toy", tuple("-".join(each) for each in levels),
+        {"kind": ("good", "poor"), "shade": shades}, levels,
+        np.full(16, 0.5), np.full(16, 1.0), np.full(16, 1.0), "cost_usd", 100, 100,
+    )  # fmt: skip
+
+    def seen(row: int, right: int, n: int) -> Evaluation:
+        outcomes = {f"t{i}": Measured(float(i < right), Usage(1, 0, 0, 1.0)) for i in range(n)}
+        return Evaluation(made.design(row), "dev", "search-eval", outcomes)
+
+    last = {row: seen(row, 34 if row < 8 else 8, 50) for row in range(14)}
+    last |= {14: seen(14, 35, 50), 15: seen(15, 4, 4)}
+    assert luckiest(last) == 15
+    assert recommended(last) == 14
+    assert likeliest(made, last) in range(8)
+    assert luckiest({}) is None and likeliest(made, {}) is None
+
+
+def test_regret_saved_by_hand() -> None:
+    """Two trials: the luckiest misses by 6 and 4 points, the own rule by 1 and 3: 3 saved."""
+    rows = [
+        {"luckiest_regret": 6.0, "regret": 1.0, "posterior_regret": 6.0},
+        {"luckiest_regret": 4.0, "regret": 3.0, "posterior_regret": 4.0},
+    ]
+    saved = regret_saved(rows)
+    assert saved["own rule"]["mean"] == pytest.approx(3.0)
+    assert saved["own rule"]["low"] <= 3.0 <= saved["own rule"]["high"]
+    assert saved["posterior"]["mean"] == 0.0
 
 
 def test_what_was_not_reached_is_late_not_missing() -> None:

@@ -31,6 +31,7 @@ from paragent.lab.trial import Protocol, Truth, parse_searcher, run_trial
 from paragent.lab.verdicts import summary, verdicts
 from paragent.recorded import DesignTable
 from paragent.replay import Noise
+from paragent.stats import paired_difference
 
 #: Figures of one trial that are summed up over seeds.
 FIGURES = (
@@ -38,6 +39,8 @@ FIGURES = (
     "front_share",
     "best_missed",
     "regret",
+    "luckiest_regret",
+    "posterior_regret",
     "held_out_regret",
     "found_best",
     "within_half_point",
@@ -233,6 +236,7 @@ def report_of(table: DesignTable, trials: Trials, protocol: Protocol) -> dict[st
     results: dict[str, Any] = {}
     for name, rows in trials.items():
         results[name] = {figure: summary([t[figure] for t in rows]) for figure in FIGURES}
+        results[name]["regret_saved"] = regret_saved(rows)
     said: list[dict[str, Any]] = []
     for figure, called, scale in compared(protocol):
         said += verdicts(trials, figure, name=called, scale=scale, more_is_better="share" in figure)
@@ -279,6 +283,17 @@ def report_of(table: DesignTable, trials: Trials, protocol: Protocol) -> dict[st
     }
 
 
+def regret_saved(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Points of regret that a way to recommend saves against the luckiest observed mean, paired by
+    trial: mean and 95 % interval."""
+    lucky = {i: t["luckiest_regret"] / 100 for i, t in enumerate(rows)}
+    found = {}
+    for way, figure in (("own rule", "regret"), ("posterior", "posterior_regret")):
+        pair = paired_difference(lucky, {i: t[figure] / 100 for i, t in enumerate(rows)})
+        found[way] = {"mean": 100 * pair.mean, "low": 100 * pair.low, "high": 100 * pair.high}
+    return found
+
+
 def compared(protocol: Protocol) -> list[tuple[str, str, float]]:
     """The figures that contenders are compared by, their names in words, and their scales. Without
     noise a search reports the truth of what it evaluated, so one figure of each pair says all."""
@@ -316,6 +331,14 @@ def print_report(report: Mapping[str, Any]) -> None:
     print(f"budget {budget}; noise {p['noise']}; {p['seeds']} seeds; medians [95 % interval]\n")
     for line in table_of(report):
         print(line)
+    if p["noise"] != "none":
+        print("\nregret of the luckiest mean; points saved by recommending otherwise, mean [95 %]")
+        for name, r in report["results"].items():
+            ways = (
+                f"{way} {s['mean']:+.2f} [{s['low']:+.2f}, {s['high']:+.2f}]"
+                for way, s in r["regret_saved"].items()
+            )
+            print(f"{name}: {r['luckiest_regret']['mean']:.2f}; {', '.join(ways)}")
     print_verdicts(report["verdicts"])
     print(f"\n{report['seconds']:.1f} s, {report['memory_mb']:.0f} MB", file=sys.stderr)
 

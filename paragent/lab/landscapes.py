@@ -6,11 +6,11 @@ normal; an evaluation is 50 tasks, Binomial(50, p) / 50. Scores are normalised: 
 random design, 1 the best of the space, found by enumeration. Judged is the true value of the design
 that would be recommended after 50, 100 and 200 evaluations: by the value model's posterior mean
 over what was evaluated for `mcts`, by the best observed mean for every other searcher. Beside it
-stand the other of the two for each, and the best design that was evaluated. All designs cost the
-same, so `tpe`, `nsga2` and `gp` climb the score alone (unless told otherwise:
-`tpe:objectives=both`). All searchers meet the same landscapes, one per seed, and are compared in
-pairs. `--keep FILE` writes each result as soon as it is there and takes those that stand there
-already, so that a measurement may be stopped and go on.
+stand the luckiest mean for all, what the posterior saves against it (paired by landscape), and the
+best design that was evaluated. All designs cost the same, so `tpe`, `nsga2` and `gp` climb the
+score alone (unless told otherwise: `tpe:objectives=both`). All searchers meet the same landscapes,
+one per seed, and are compared in pairs. `--keep FILE` writes each result as soon as it is there and
+takes those that stand there already, so that a measurement may be stopped and go on.
 
     paragent lab landscapes --searchers mcts,mcts:selection=uct,tpe,gp,forest,random --seeds 20
 """
@@ -259,8 +259,8 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps({**figures, "verdicts": said_all}))
         return 0
     print(f"{args.seeds} landscapes, three-way spread {args.triple:g}; 0 random, 1 optimum\n")
-    print("| searcher | evaluations | recommended: mean [95 %] | median | luckiest | by posterior "
-          "| best evaluated | ms per proposal |")  # fmt: skip
+    print("| searcher | evaluations | recommended: mean [95 %] | median | luckiest "
+          "| regret saved by the posterior | best evaluated | ms per proposal |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
     for said, rows in found.items():
         for mark in marks:
@@ -285,8 +285,11 @@ def judged(found: Mapping[str, Sequence[Mapping[str, Any]]], mark: str) -> list[
 def _figures(rows: Sequence[Mapping[str, Any]], mark: str) -> list[str]:
     values = [row["marks"][mark]["recommended"] for row in rows]
     shown = [f"{np.mean(values):.3f} [{_low_high(values)}]", f"{np.median(values):.3f}"]
-    for key in ("luckiest", "posterior", "best"):
-        shown.append(f"{np.mean([row['marks'][mark][key] for row in rows]):.3f}")
+    lucky, best = ([row["marks"][mark][key] for row in rows] for key in ("luckiest", "best"))
+    saved = [row["marks"][mark]["posterior"] - row["marks"][mark]["luckiest"] for row in rows]
+    shown.append(f"{np.mean(lucky):.3f}")
+    shown.append(f"{np.mean(saved):+.3f} [{_low_high(saved)}]")
+    shown.append(f"{np.mean(best):.3f}")
     return [*shown, f"{np.mean([r['ms_per_proposal'] for r in rows]):.0f}"]
 
 

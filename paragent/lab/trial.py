@@ -24,11 +24,15 @@ from paragent.memory_store import MemoryStore
 from paragent.outcome import Evaluation
 from paragent.pareto import front, hypervolume, log_costs
 from paragent.racing import Raced
+from paragent.recommend import recommend
 from paragent.recorded import DesignTable
 from paragent.registry import searchers
 from paragent.replay import Noise, Replay
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.searcher import Earlier, Searcher, WarmStarts
+
+#: Designs that a posterior is worked out for: its time grows with their cube.
+JUDGED = 300
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,7 @@ def run_trial(
     with MemoryStore() as store:
         engine = Engine(config, replay, timed, replay, store, Ledger(Caps()), watch)
         stop = asyncio.run(engine.search())
-    return _judge(table, replay, watch, made) | {
+    return _judge(table, replay, watch, made, noisy=protocol.noise != "none") | {
         "stopped_by": stop,
         "overhead_ms": 1000 * timed.seconds / max(1, len(watch.rows)),
         "virtual_s": replay.clock.now,
@@ -230,7 +234,9 @@ def run_trial(
     }
 
 
-def _judge(table: DesignTable, replay: Replay, watch: Watch, searcher: Searcher) -> dict[str, Any]:
+def _judge(
+    table: DesignTable, replay: Replay, watch: Watch, searcher: Searcher, *, noisy: bool
+) -> dict[str, Any]:
     truth = Truth(table)
     shares: list[float] = []
     missed: list[float] = []
@@ -246,6 +252,10 @@ def _judge(table: DesignTable, replay: Replay, watch: Watch, searcher: Searcher)
     own = getattr(searcher, "recommend", None) if watch.rows else None
     chosen = table.index(own()) if own else recommended(watch.last)
     held = replay.held_out_scores()
+
+    def regret(row: int | None) -> float:
+        return 100 * (truth.best - float(table.score.min() if row is None else table.score[row]))
+
     return {
         "rows": watch.rows,
         "curve": shares,
@@ -256,13 +266,12 @@ def _judge(table: DesignTable, replay: Replay, watch: Watch, searcher: Searcher)
         "front_share": truth.share(recommended_front(watch.last)),
         "best_missed": missed[-1] if missed else 100 * (truth.best - float(table.score.min())),
         "recommended": None if chosen is None else table.ids[chosen],
-        "regret": 100
-        * (truth.best - float(table.score.min() if chosen is None else table.score[chosen])),
+        "regret": regret(chosen),
+        "luckiest_regret": regret(luckiest(watch.last)),
+        "posterior_regret": regret(likeliest(table, watch.last) if noisy else luckiest(watch.last)),
         "held_out_regret": 100
         * float(held.max() - (held.min() if chosen is None else held[chosen])),
-        "within_half_point": float(
-            chosen is not None and 100 * (truth.best - float(table.score[chosen])) < 0.5
-        ),
+        "within_half_point": float(chosen is not None and regret(chosen) < 0.5),
         "found_best": float(chosen is not None and table.score[chosen] >= truth.best),
         "duplicates": watch.duplicates,
         "evaluations": len(watch.rows),
@@ -322,6 +331,22 @@ def recommended(last: Mapping[int, Evaluation]) -> int | None:
         return score, -(math.inf if cost is None else cost), -row
 
     return max(found, key=rank, default=None)
+
+
+def luckiest(last: Mapping[int, Evaluation]) -> int | None:
+    """The row of the highest observed mean, on however few tasks (of ties the most tasks)."""
+    able = [row for row, e in last.items() if e.score is not None]
+    return max(able, key=lambda row: (last[row].score, last[row].n, -row), default=None)
+
+
+def likeliest(table: DesignTable, last: Mapping[int, Evaluation]) -> int | None:
+    """The row of the highest posterior mean (`paragent.recommend`), which knows what designs have
+    in common, among the `JUDGED` rows that are believed best."""
+    found = believed(last)
+    rows = sorted(found, key=lambda row: (-found[row][0], row))[:JUDGED]
+    if not rows:
+        return None
+    return table.index(recommend([last[row] for row in rows], table.space.features))
 
 
 def recommended_front(last: Mapping[int, Evaluation]) -> list[int]:
