@@ -3,7 +3,8 @@
 In a space of many designs a design has hundreds of edits, and making one costs more than judging
 it. So where a space makes them one by one (`paragent.searcher.Unfolds`), a design shows a few more
 whenever it is looked at: one that is often selected shows them all in the end, one selected once
-costs a few. Elsewhere (tables of factors) all of them are shown at once.
+costs a few. A single agent shows all of its own at once: they are cheap to make, and the one part
+that a good agent lacks must not wait for its turn among them. So do tables of factors.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from paragent.design import Design
+from paragent.design import Agent, Design
 from paragent.searcher import Space, Unfolds
 
 #: Edits that a design shows more at a time; those of a design that is looked at once.
@@ -39,8 +40,8 @@ class EditPool:
         return self._all[design.hash]
 
     def more(self, design: Design) -> Sequence[Design]:
-        """Those that were shown before and `MORE` others."""
-        if self._unfolds is None:
+        """Those that were shown before and `MORE` others; of a single agent all."""
+        if self._unfolds is None or isinstance(design.root, Agent):
             return self.all(design)
         if design.hash not in self._shown:
             if len(self._shown) >= KEPT:
@@ -51,9 +52,11 @@ class EditPool:
         return shown
 
     def around(self, design: Design) -> Sequence[Design]:
-        """Those of a design that is looked at once: at most `AROUND`."""
+        """Those of a design that is looked at once: of a team at most `AROUND`."""
         if self._unfolds is None:
             return self._space.edits(design)
+        if isinstance(design.root, Agent):
+            return self.all(design)
         return list(islice(self._unfolded(design), AROUND))
 
     def _unfolded(self, design: Design) -> Iterator[Design]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from paragent.design import Agent
 from paragent.edit_pool import AROUND, MORE, EditPool
 from paragent.factor_space import FactorSpace
 from paragent.space import DesignSpace
@@ -22,6 +23,16 @@ def test_a_design_that_is_often_looked_at_shows_every_edit() -> None:
     for _ in range(len(edits) // MORE):
         shown = [d.hash for d in pool.more(design)]
     assert len(shown) == len(set(shown)) and set(shown) == edits
+
+
+def test_a_single_agent_shows_all_its_edits_at_once() -> None:
+    """The calculator that a good agent lacks is a candidate at the first look."""
+    rng = random.Random(0)
+    agent = next(d for d in iter(lambda: SPACE.sample(rng), None) if isinstance(d.root, Agent))
+    pool = EditPool(SPACE, seed=0)
+    edits = SPACE.edits(agent)
+    assert pool.more(agent) == pool.around(agent) == edits
+    assert any(isinstance(d.root, Agent) and d.root.tools for d in edits)
 
 
 def test_what_shows_first_follows_from_the_seed_and_the_design_alone() -> None:

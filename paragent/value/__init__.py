@@ -8,7 +8,6 @@ parts      the cost of a system is the sum of its parts' costs
 boosting   LightGBM with settings for small data
 choose     cross-validated rank with an interval; the families' mixture or the best of them
 conformal  intervals that cover what they promise
-items      one outcome per task says more than their mean (item response)
 improve    expected improvement of a score, of a front, and its probability
 """
 
