@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -16,9 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from paragent.benchmark import ListBenchmark
 from paragent.cluster.hub import Hub, Line
 from paragent.cluster.messages import failure_from, failure_to_data
-from paragent.cluster.parcel import Ready
+from paragent.cluster.parcel import Ready, _unpacked, pack
+from paragent.cluster.session import own_settings
 from paragent.cluster.worker import Worker
+from paragent.config import RunConfig
 from paragent.errors import CallFailure
+from paragent.registry import benchmark_of
 from paragent.runtime.journal import Journal, completion_to_json
 from paragent.runtime.ledger import Caps, Ledger
 from paragent.runtime.model import Completion
@@ -219,6 +223,19 @@ def test_a_worker_that_finishes_removes_what_it_unpacked(tmp_path: Path) -> None
     )
     asyncio.run(worker.finish())
     assert not folder.exists()
+
+
+def test_workers_of_a_ray_of_ours_unpack_below_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is removed with that Ray, also where a worker was killed and could not tidy up."""
+    for name, value in own_settings(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    config = RunConfig.from_data({"benchmark": "pocket", "models": ["pocket-s"]})
+    parcel = pickle.loads(pack(config, benchmark_of(config), ["pocket-s"], own=False))
+    folder = _unpacked(parcel)
+    assert folder.parent == tmp_path and (folder / "models.yaml").is_file()
+    assert _unpacked(parcel) == folder, "another worker of the node finds it"
 
 
 def test_a_call_never_handed_to_a_dead_worker_is_not_held_for_billed() -> None:

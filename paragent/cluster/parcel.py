@@ -28,6 +28,7 @@ from typing import Any
 
 from paragent import __version__
 from paragent.benchmark import Benchmark, Task, tasks_digest
+from paragent.cluster.session import UNPACK_AT
 from paragent.config import RunConfig
 from paragent.errors import UsageError
 from paragent.inventory import register_inventory
@@ -303,7 +304,7 @@ def _unpacked(data: Mapping[str, Any]) -> Path:
     found = hashlib.sha256()
     for name in sorted(data["files"]):
         found.update(name.encode() + b"\0" + hashlib.sha256(data["files"][name]).digest())
-    parent = Path(tempfile.gettempdir())
+    parent = Path(os.environ.get(UNPACK_AT) or tempfile.gettempdir())
     folder = parent / f"pgr-code-{found.hexdigest()[:16]}-{data['token']}"
     if folder.is_dir():
         return folder

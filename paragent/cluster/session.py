@@ -42,6 +42,8 @@ HEALTH: Mapping[str, int] = {
 }
 #: Bytes of a local object store: messages are small, and Ray wants at least 75 MiB.
 STORE_BYTES = 100 * 2**20
+#: The variable that tells workers of a Ray of ours where to unpack.
+UNPACK_AT = "PARAGENT_UNPACK_AT"
 _PREFIX = "pgr-"
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
@@ -87,7 +89,8 @@ def check_address(address: str) -> None:
 
 
 def own_settings(folder: Path) -> dict[str, str]:
-    """Environment of a Ray of our own: its token in `folder`, made where it is missing."""
+    """Environment of a Ray of our own: its token in `folder`, made where it is missing; what its
+    workers unpack goes there, too, and so away with it, however they end."""
     token = folder / "token"
     if not token.exists():
         handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -95,7 +98,7 @@ def own_settings(folder: Path) -> dict[str, str]:
             file.write(secrets.token_hex(32))
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     # Ray's workers run at nice 15 by default: on a busy machine they would get next to nothing.
-    return {**_QUIET, **auth, "RAY_worker_niceness": "0"}
+    return {**_QUIET, **auth, "RAY_worker_niceness": "0", UNPACK_AT: str(folder)}
 
 
 def joining_settings() -> dict[str, str]:
