@@ -41,7 +41,7 @@ class EditPool:
 
     def more(self, design: Design) -> Sequence[Design]:
         """Those that were shown before and `MORE` others; of a single agent all."""
-        if self._unfolds is None or isinstance(design.root, Agent):
+        if self._at_once(design):
             return self.all(design)
         if design.hash not in self._shown:
             if len(self._shown) >= KEPT:
@@ -53,11 +53,12 @@ class EditPool:
 
     def around(self, design: Design) -> Sequence[Design]:
         """Those of a design that is looked at once: of a team at most `AROUND`."""
-        if self._unfolds is None:
-            return self._space.edits(design)
-        if isinstance(design.root, Agent):
+        if self._at_once(design):
             return self.all(design)
         return list(islice(self._unfolded(design), AROUND))
+
+    def _at_once(self, design: Design) -> bool:
+        return self._unfolds is None or isinstance(design.root, Agent)
 
     def _unfolded(self, design: Design) -> Iterator[Design]:
         assert self._unfolds is not None

@@ -43,13 +43,13 @@ class Legality:
         return reasons
 
     def _check_node(self, node: Node, at: str, reasons: list[str]) -> None:
-        if isinstance(node, Agent):
-            self._check_agent(node, at, reasons)
-            return
         if self._known_legal(node):
             return
         known = len(reasons)
-        self._check_team(node, at, reasons)
+        if isinstance(node, Agent):
+            self._check_agent(node, at, reasons)
+        else:
+            self._check_team(node, at, reasons)
         if len(reasons) == known:
             self._legal.add(node.text)
 
@@ -74,7 +74,7 @@ class Legality:
             if not topology.lead and node.lead is not None:
                 reasons.append(f"{at}.lead: {topology.name} has no lead")
         if node.lead is not None:
-            self._check_agent(node.lead, f"{at}.lead", reasons)
+            self._check_node(node.lead, f"{at}.lead", reasons)
         for i, member in enumerate(node.members):
             self._check_node(member, f"{at}.members[{i}]", reasons)
 
@@ -92,21 +92,13 @@ class Legality:
                 reasons.append(f"{where}, which model {agent.model.name} ({who}) does not give")
                 return
 
-    def _check_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
-        if self._known_legal(agent):
-            return
-        known = len(reasons)
-        self._judge_agent(agent, at, reasons)
-        if len(reasons) == known:
-            self._legal.add(agent.text)
-
     def _known_legal(self, node: Node) -> bool:
         if self._legal_at != all_components.version or len(self._legal) > MOST_REMEMBERED:
             self._legal.clear()
             self._legal_at = all_components.version
         return node.text in self._legal
 
-    def _judge_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
+    def _check_agent(self, agent: Agent, at: str, reasons: list[str]) -> None:
         brought = agent.subagent is not None
         try:
             agent = expand(agent, at)

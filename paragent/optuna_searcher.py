@@ -104,10 +104,10 @@ class OptunaSearcher:
         trial = self._open.pop(evaluation.design.hash, None)
         if trial is None:
             return
-        score, cost = evaluation.score, evaluation.cost(self._cost)
-        if score is None or (cost is None and not self._alone):
+        score, cost = evaluation.score, 1.0 if self._alone else evaluation.cost(self._cost)
+        if score is None or cost is None:
             self._study.tell(trial, state=TrialState.FAIL)
-        elif self._alone or cost is None:
+        elif self._alone:
             self._study.tell(trial, score)
         else:
             if cost > 0:

@@ -136,7 +136,7 @@ class Gp:
 
     def _best(self) -> Design | None:
         points = list(self._points.values())
-        front = [p for p in points if not any(self._beats(q, p) for q in points)]
+        front = [p for p in points if not any(_beats(q, p) for q in points)]
         pool = [self._space.sample(self._rng) for _ in range(CANDIDATES)]
         for design, _, _ in self._rng.sample(front, min(PARENTS, len(front))):
             pool += self._edits(design)
@@ -161,11 +161,6 @@ class Gp:
         ranked = zip(new, gain / (float(gain.max()) or 1.0), strict=True)
         return max(ranked, key=lambda pair: (round(float(pair[1]), 6), pair[0].hash))[0]
 
-    def _beats(self, one: tuple[Design, float, float], other: tuple[Design, float, float]) -> bool:
-        if self._alone:
-            return one[2] < other[2]
-        return one[1] <= other[1] and one[2] <= other[2] and one[1:] != other[1:]
-
     def _edits(self, design: Design) -> Sequence[Design]:
         if design.hash not in self._near:
             self._near[design.hash] = self._space.edits(design)
@@ -187,12 +182,17 @@ class Gp:
     def tell(self, evaluation: Evaluation) -> None:
         """A measured design of known cost is a point; a free one stands a decade below the rest."""
         self._asked.add(evaluation.design.hash)
+        # Climbing the score alone, all points cost the same.
         score, cost = evaluation.score, 1.0 if self._alone else evaluation.cost(self._cost)
         if score is None or cost is None:
             return
         cheapest = min((c for _, c, _ in self._points.values()), default=-6.0)
         log_cost = math.log10(cost) if cost > 0 else cheapest - 1
         self._points[evaluation.design.hash] = (evaluation.design, log_cost, -score)
+
+
+def _beats(one: tuple[Design, float, float], other: tuple[Design, float, float]) -> bool:
+    return one[1] <= other[1] and one[2] <= other[2] and one[1:] != other[1:]
 
 
 GP = SearcherPlugin(

@@ -175,7 +175,7 @@ for line in sys.stdin:
         wanted = parse("$" + expected + "$", parsing_timeout=None)
         found = parse("$" + given + "$", parsing_timeout=None)
         same = bool(wanted and found and verify(wanted, found, timeout_seconds=None))
-    except Exception:
+    except Exception:  # it raises on what it cannot read: such an answer is wrong
         same = False
     print(int(same), flush=True)
 """
